@@ -1,0 +1,104 @@
+#pragma once
+// engine/: many requests -> batches -> tokens.
+//
+//   Submit -> waiting -> (KV blocks and a ring) -> running: prefill in chunks, then one token a step ->
+//   events -> done
+//
+// One engine thread owns the model, the KV block tables and the samplers. Other threads only post requests,
+// cancel them, and receive events. Continuous batching: a sequence joins and leaves between steps, and its
+// tokens do not depend on its company.
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "base/token_id.h"
+#include "engine/sampling_params.h"
+#include "model/model.h"
+#include "text/tokenizer.h"
+
+namespace mimo {
+
+struct GenerationRequest {
+  std::vector<TokenId> prompt;  // at least one token
+  SamplingParams sampling;
+  uint32_t max_tokens = 0;                // 0 = up to the end of the context
+  std::vector<TokenId> stop_token_ids;    // end the sequence, are not part of the text
+  std::vector<std::string> stop_strings;  // cut the text before the first of them
+  bool ignore_eos = false;
+  bool skip_special_tokens = true;
+};
+
+enum class FinishReason { kStop, kLength, kCancelled, kError };
+
+struct GenerationUsage {
+  uint32_t prompt_tokens = 0;
+  uint32_t cached_tokens = 0;  // of the prompt, taken from a cache
+  uint32_t completion_tokens = 0;
+  std::chrono::nanoseconds queue_time{0};
+  std::chrono::nanoseconds prefill_time{0};
+  std::chrono::nanoseconds decode_time{0};
+};
+
+// One step's news of one request. Delivered on the engine thread: the receiver must only hand it on, never
+// wait.
+struct GenerationEvent {
+  std::string text;                    // whole code points; stop strings already cut
+  std::vector<SampledToken> tokens;    // tokens sampled since the last event, stop tokens included
+  std::optional<FinishReason> finish;  // set on the last event only
+  std::string stop_string;             // the stop string that ended it, if one did
+  std::optional<Error> error;          // with kError
+  GenerationUsage usage;               // so far
+};
+using EventSink = std::function<void(GenerationEvent event)>;
+
+struct RequestId {
+  uint64_t value;
+};
+
+struct EngineOptions {
+  uint32_t context_max = 0;            // tokens of one sequence; 0 = the model's, bounded by memory for KV
+  uint32_t sequences_max = 16;         // running at once
+  uint32_t requests_queued_max = 256;  // beyond this, Submit answers kResourceExhausted at once
+  uint32_t tokens_per_step_max = 512;  // prefill chunk budget shared by the sequences of a step
+  KvType kv_type = KvType::kBf16;
+  uint64_t kv_memory_bytes_max = 0;  // 0 = a share of this machine's free memory
+};
+
+// Thread-safe.
+class Engine {
+ public:
+  // `tokenizer` must outlive the engine.
+  static Result<std::unique_ptr<Engine>> Create(Model model, const Tokenizer& tokenizer,
+                                                const EngineOptions& options);
+  // Cancels what is running and joins the engine thread.
+  virtual ~Engine() = default;
+
+  // kInvalidArgument: an empty prompt, a bad parameter, a prompt that exceeds the context.
+  // kResourceExhausted: queue full. After success exactly one event with `finish` follows.
+  virtual Result<RequestId> Submit(GenerationRequest request, EventSink sink) = 0;
+  // The request ends with kCancelled after the current step and gives its memory back. Unknown ids are
+  // ignored.
+  virtual void Cancel(RequestId id) = 0;
+
+  virtual uint32_t context_max() const = 0;
+  virtual const ModelConfig& config() const = 0;
+  // Errors when the engine thread has failed or has not finished a step within its time limit while work
+  // waits.
+  virtual Status Health() const = 0;
+
+  struct Load {
+    uint32_t running = 0;
+    uint32_t waiting = 0;
+    uint32_t kv_blocks_used = 0;
+    uint32_t kv_blocks_total = 0;
+  };
+  virtual Load load() const = 0;
+};
+
+}  // namespace mimo

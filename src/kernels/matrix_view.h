@@ -1,0 +1,75 @@
+#pragma once
+// A weight matrix in the form in which its checkpoint stores it. Kernels read it in place: nothing is
+// converted when a model is loaded, so the mapped file stays the only copy in memory.
+
+#include <cstddef>
+#include <cstdint>
+
+namespace mimo {
+
+// How one element, or one block of elements, is stored.
+enum class WeightType : uint8_t {
+  kF32,
+  kF16,
+  kBf16,
+  kFp8E4M3,  // one byte each, times a float32 scale per 128x128 block (released FP8 checkpoints)
+  kMxFp4,    // two E2M1 codes a byte, the even column in the low nibble, times an E8M0 scale per 32 columns
+};
+
+constexpr uint32_t kFp8BlockSize = 128;   // rows and columns that share one scale
+constexpr uint32_t kMxFp4BlockSize = 32;  // columns that share one scale
+
+// Non-owning; the checkpoint's mapping must outlive it. y = W x with W [rows, cols], row-major.
+// No pointer is assumed to be aligned: safetensors packs tensors end to end.
+struct MatrixView {
+  WeightType type = WeightType::kF32;
+  uint32_t rows = 0;
+  uint32_t cols = 0;
+  const std::byte* data = nullptr;
+  size_t row_bytes = 0;  // distance between rows of `data`
+
+  // kFp8E4M3: float32 [scale rows, ceil(cols / 128)]. The matrix consists of equal chunks of `rows_per_chunk`
+  // rows, and the 128-row grid of scales starts anew in each: row r has the scale row (r / rows_per_chunk) *
+  // ceil(rows_per_chunk / 128) + (r % rows_per_chunk) / 128. kMxFp4: E8M0 bytes [rows, cols / 32]. Others:
+  // null.
+  const std::byte* scales = nullptr;
+  uint32_t rows_per_chunk = 0;  // kFp8E4M3 only; = rows for an ordinary grid
+};
+
+// Bytes of one row of `data`, scales not included.
+constexpr size_t RowBytes(WeightType type, uint32_t cols) {
+  switch (type) {
+    case WeightType::kF32:
+      return size_t{4} * cols;
+    case WeightType::kF16:
+    case WeightType::kBf16:
+      return size_t{2} * cols;
+    case WeightType::kFp8E4M3:
+      return cols;
+    case WeightType::kMxFp4:
+      return cols / 2;
+  }
+  return 0;
+}
+
+// The name used in messages and by `mimo inspect`.
+constexpr const char* WeightTypeName(WeightType type) {
+  switch (type) {
+    case WeightType::kF32:
+      return "f32";
+    case WeightType::kF16:
+      return "f16";
+    case WeightType::kBf16:
+      return "bf16";
+    case WeightType::kFp8E4M3:
+      return "fp8_e4m3";
+    case WeightType::kMxFp4:
+      return "mxfp4";
+  }
+  return "?";
+}
+
+// Writes row `row` of `matrix` to `out` [cols], exactly.
+void DequantizeRow(const MatrixView& matrix, uint32_t row, float* out);
+
+}  // namespace mimo
