@@ -69,7 +69,18 @@ constexpr const char* WeightTypeName(WeightType type) {
   return "?";
 }
 
+// Columns [begin, end) of one row.
+struct ColumnRange {
+  uint32_t begin = 0;
+  uint32_t end = 0;
+};
+
+// Writes a part of row `row` to `out` [columns.end - columns.begin], exactly.
+void DequantizeColumns(const MatrixView& matrix, uint32_t row, ColumnRange columns, float* out);
+
 // Writes row `row` of `matrix` to `out` [cols], exactly.
-void DequantizeRow(const MatrixView& matrix, uint32_t row, float* out);
+inline void DequantizeRow(const MatrixView& matrix, uint32_t row, float* out) {
+  DequantizeColumns(matrix, row, {0, matrix.cols}, out);
+}
 
 }  // namespace mimo

@@ -1,0 +1,38 @@
+#include "kernels/kernels.h"
+
+#include "kernels/variants.h"
+
+namespace mimo {
+namespace {
+
+std::vector<const Kernels*> DetectSupported() {
+  std::vector<const Kernels*> supported = {&ReferenceKernels()};
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  const bool avx2 =
+      __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+  if (avx2) supported.push_back(&Avx2Kernels());
+  if (avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq")) {
+    supported.push_back(&Avx512Kernels());
+  }
+#endif
+  return supported;
+}
+
+}  // namespace
+
+std::span<const Kernels* const> SupportedKernels() {
+  static const std::vector<const Kernels*> supported = DetectSupported();
+  return supported;
+}
+
+const Kernels* FindKernels(std::string_view name) {
+  if (name.empty()) return SupportedKernels().back();
+  for (const Kernels* kernels : SupportedKernels()) {
+    if (name == kernels->name) return kernels;
+  }
+  return nullptr;
+}
+
+}  // namespace mimo

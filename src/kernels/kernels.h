@@ -1,0 +1,103 @@
+#pragma once
+// kernels/: arithmetic on plain buffers.
+//
+// Every operation has a plain twin (x_ref.cc) that a reader can check against the paper, and variants for
+// instruction sets (x_avx2.cc, x_avx512.cc), each a file with its own compiler flags. A variant is picked
+// once, at start-up, through the table below; nothing here allocates, knows of threads, or knows of the
+// model.
+//
+// Order of summation. A fast variant sums a dot product in 16 lanes: lane i adds the products of columns i, i
+// + 16, i + 32, ... in ascending order by fused multiply-add, and the lanes are folded 16 -> 8 -> 4 -> 2
+// -> 1. The order depends on the column count alone: not on the number of tokens, on the range of rows, or on
+// the variant. So a token alone, in a batch, in a chunk of any size and on any number of threads has the same
+// bits.
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "kernels/matrix_view.h"
+
+namespace mimo {
+
+// y = W x for some rows of W and some tokens.
+//
+//   x_rows  [num_tokens] pointers to float32 [weights.cols]
+//   out     float32, out[t * out_stride + (r - row_begin)] for r in [row_begin, row_end); overwritten
+//
+// `out` must not overlap an input.
+struct MatMulArgs {
+  const MatrixView* weights = nullptr;
+  const float* const* x_rows = nullptr;
+  uint32_t num_tokens = 0;
+  uint32_t row_begin = 0;
+  uint32_t row_end = 0;
+  float* out = nullptr;
+  size_t out_stride = 0;
+};
+
+// How keys and values are stored; the element type of KeySpan.
+enum class KvElement : uint8_t { kF32, kBf16 };
+
+// Consecutive keys of one KV head: k [count, head_dim], v [count, v_head_dim], densely packed, oldest first.
+struct KeySpan {
+  const void* k = nullptr;
+  const void* v = nullptr;
+  uint32_t count = 0;
+};
+
+// Causal attention of one token's query heads that share one KV head.
+//
+//   q      [num_heads, head_dim]       float32, rotated, not scaled
+//   spans  exactly the visible keys, oldest first, at least one key
+//   sinks  [num_heads] or null: a logit per head that joins the softmax denominator and has no value
+//   out    [num_heads, v_head_dim]     float32, overwritten
+//
+//   p_j = exp(s_j - M) / (sum_i exp(s_i - M) + exp(sink - M)),  s_j = scale * (q . k_j)
+//
+// Source: MiMo-V2-Flash technical report (arXiv 2601.02780), learnable attention sink bias.
+struct AttentionArgs {
+  const float* q = nullptr;
+  std::span<const KeySpan> spans;
+  const float* sinks = nullptr;
+  uint32_t num_heads = 0;
+  uint32_t head_dim = 0;
+  uint32_t v_head_dim = 0;
+  float scale = 0;
+  float* out = nullptr;
+  float* scratch = nullptr;  // AttentionScratchFloats(num_heads) floats
+};
+
+// Keys that one pass of the online softmax takes. Tiles begin at the first visible key, so that the result
+// does not depend on where spans begin.
+constexpr uint32_t kAttentionTile = 128;
+
+constexpr size_t AttentionScratchFloats(uint32_t num_heads) {
+  return size_t{num_heads} * (kAttentionTile + 2);  // scores, running maximum, running sum
+}
+
+struct Kernels {
+  const char* name;
+  void (*matmul)(const MatMulArgs& args);
+  // Keys and values in float32 and in bfloat16.
+  void (*attention_f32)(const AttentionArgs& args);
+  void (*attention_bf16)(const AttentionArgs& args);
+  // out = x * weight / rms(x) over `size` elements; rms(x) = sqrt(mean(x^2) + epsilon). `out` may be `x`.
+  void (*rms_norm)(const float* x, const float* weight, uint32_t size, float epsilon, float* out);
+  // gate = silu(gate) * up, silu(x) = x / (1 + exp(-x)).
+  void (*silu_multiply)(float* gate, const float* up, uint32_t size);
+  // sum += factor * x
+  void (*add_scaled)(const float* x, float factor, uint32_t size, float* sum);
+};
+
+// Plain loops in float32: the oracle of this project.
+const Kernels& ReferenceKernels();
+
+// Every variant that this machine can run, best last; the reference is the first.
+std::span<const Kernels* const> SupportedKernels();
+
+// The variant called `name`, or null if it is unknown or this machine cannot run it. "" means the best.
+const Kernels* FindKernels(std::string_view name);
+
+}  // namespace mimo

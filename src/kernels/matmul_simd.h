@@ -1,0 +1,189 @@
+#pragma once
+// y = W x for weights in any stored type. Include after simd_math.h.
+//
+// A tile of kTileRows x kTileTokens sums stays in registers while the columns pass by once; weights are
+// decoded to float32 on the way, so a decoded weight serves all tokens of the tile. Tokens go in panels that
+// fit the second-level cache, and the weight rows pass over each panel. Refused for now: decoding a panel of
+// weights into memory first, which pays only when prefill matters more than a simple path.
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/number_formats.h"
+#include "kernels/kernels.h"
+
+namespace mimo {
+namespace {
+
+// A weight row that is being read: `Columns16(k)` gives columns [k, k + 16) as float32. `scale` changes every
+// kBlockCols columns.
+struct F32Row {
+  static constexpr uint32_t kBlockCols = 128;
+  F32Row(const MatrixView& m, uint32_t row) : data(m.data + row * m.row_bytes) {}
+  void BeginBlock(uint32_t /*k*/) {}
+  Float16 Columns16(uint32_t k) const { return Simd::Load(reinterpret_cast<const float*>(data) + k); }
+  const std::byte* data;
+};
+
+struct Bf16Row {
+  static constexpr uint32_t kBlockCols = 128;
+  Bf16Row(const MatrixView& m, uint32_t row) : data(m.data + row * m.row_bytes) {}
+  void BeginBlock(uint32_t /*k*/) {}
+  Float16 Columns16(uint32_t k) const { return Simd::FromBf16(data + size_t{k} * 2); }
+  const std::byte* data;
+};
+
+struct Fp16Row {
+  static constexpr uint32_t kBlockCols = 128;
+  Fp16Row(const MatrixView& m, uint32_t row) : data(m.data + row * m.row_bytes) {}
+  void BeginBlock(uint32_t /*k*/) {}
+  Float16 Columns16(uint32_t k) const { return Simd::FromFp16(data + size_t{k} * 2); }
+  const std::byte* data;
+};
+
+// An E4M3 code, moved to the fields of a binary16 number, is its value / 256: both have the same 3 upper
+// mantissa bits, and the exponent biases differ by 8. The two NaN codes read as 480 here; the plain twin
+// keeps them NaN.
+struct Fp8Row {
+  static constexpr uint32_t kBlockCols = kFp8BlockSize;
+  Fp8Row(const MatrixView& m, uint32_t row) : data(m.data + row * m.row_bytes) {
+    const uint32_t scale_cols = (m.cols + kFp8BlockSize - 1) / kFp8BlockSize;
+    const uint32_t scale_rows_per_chunk = (m.rows_per_chunk + kFp8BlockSize - 1) / kFp8BlockSize;
+    const uint32_t scale_row =
+        row / m.rows_per_chunk * scale_rows_per_chunk + row % m.rows_per_chunk / kFp8BlockSize;
+    scales = m.scales + size_t{scale_row} * scale_cols * sizeof(float);
+  }
+  void BeginBlock(uint32_t k) {
+    float value;
+    std::memcpy(&value, scales + k / kFp8BlockSize * sizeof(float), sizeof(float));
+    scale = Simd::Broadcast(value * 256.0F);
+  }
+  Float16 Columns16(uint32_t k) const {
+    const __m128i codes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(data + k));
+    const __m256i wide = _mm256_cvtepu8_epi16(codes);
+    const __m256i sign = _mm256_slli_epi16(_mm256_and_si256(wide, _mm256_set1_epi16(0x80)), 8);
+    const __m256i rest = _mm256_slli_epi16(_mm256_and_si256(wide, _mm256_set1_epi16(0x7f)), 7);
+    return Simd::Multiply(Simd::FromFp16(_mm256_or_si256(sign, rest)), scale);
+  }
+  const std::byte* data;
+  const std::byte* scales;
+  Float16 scale = Simd::Zero();
+};
+
+// E2M1 codes index a table of doubled magnitudes, which are whole numbers; the halved block scale undoes it
+// exactly.
+struct MxFp4Row {
+  static constexpr uint32_t kBlockCols = kMxFp4BlockSize;
+  MxFp4Row(const MatrixView& m, uint32_t row)
+      : data(m.data + row * m.row_bytes), scales(m.scales + size_t{row} * (m.cols / kMxFp4BlockSize)) {}
+  void BeginBlock(uint32_t k) {
+    scale = Simd::Broadcast(E8M0ToFloat(static_cast<uint8_t>(scales[k / kMxFp4BlockSize])) * 0.5F);
+  }
+  Float16 Columns16(uint32_t k) const {
+    const __m128i pairs = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(data + k / 2));
+    const __m128i low = _mm_and_si128(pairs, _mm_set1_epi8(0x0f));
+    const __m128i high = _mm_and_si128(_mm_srli_epi16(pairs, 4), _mm_set1_epi8(0x0f));
+    const __m128i codes = _mm_unpacklo_epi8(low, high);
+    const __m128i doubled = _mm_setr_epi8(0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12);
+    return Simd::Multiply(Simd::FromInt8(_mm_shuffle_epi8(doubled, codes)), scale);
+  }
+  const std::byte* data;
+  const std::byte* scales;
+  Float16 scale = Simd::Zero();
+};
+
+// Sums of kRows weight rows from `row` on with kTokens tokens from `token` on, written to args.out.
+template <typename Row, uint32_t kRows, uint32_t kTokens>
+void Tile(const MatMulArgs& args, uint32_t row, uint32_t token) {
+  const MatrixView& weights = *args.weights;
+  Float16 sums[kRows][kTokens];
+  for (auto& of_row : sums) std::fill_n(of_row, kTokens, Simd::Zero());
+  const auto rows = [&]<size_t... kIndex>(std::index_sequence<kIndex...>) {
+    return std::array<Row, kRows>{Row(weights, row + static_cast<uint32_t>(kIndex))...};
+  };
+  std::array<Row, kRows> readers = rows(std::make_index_sequence<kRows>());
+  const float* const* const x_rows = args.x_rows + token;
+  const uint32_t whole = weights.cols / kLanes * kLanes;
+  for (uint32_t block = 0; block < whole; block += Row::kBlockCols) {
+    for (Row& reader : readers) reader.BeginBlock(block);
+    const uint32_t block_end = std::min(whole, block + Row::kBlockCols);
+    for (uint32_t k = block; k < block_end; k += kLanes) {
+      Float16 x[kTokens];
+      for (uint32_t t = 0; t < kTokens; ++t) x[t] = Simd::Load(x_rows[t] + k);
+      for (uint32_t r = 0; r < kRows; ++r) {
+        const Float16 w = readers[r].Columns16(k);
+        for (uint32_t t = 0; t < kTokens; ++t) sums[r][t] = Simd::MultiplyAdd(w, x[t], sums[r][t]);
+      }
+    }
+  }
+  if (whole < weights.cols) {
+    for (uint32_t r = 0; r < kRows; ++r) {
+      // The columns after the last whole 16, padded with zeros.
+      float tail[kLanes] = {};
+      DequantizeColumns(weights, row + r, {whole, weights.cols}, tail);
+      for (uint32_t t = 0; t < kTokens; ++t) {
+        const Float16 x = LoadPartial(x_rows[t] + whole, weights.cols - whole);
+        sums[r][t] = Simd::MultiplyAdd(Simd::Load(tail), x, sums[r][t]);
+      }
+    }
+  }
+  for (uint32_t t = 0; t < kTokens; ++t) {
+    float* const out = args.out + (token + t) * args.out_stride + (row - args.row_begin);
+    for (uint32_t r = 0; r < kRows; ++r) out[r] = SumLanes(sums[r][t]);
+  }
+}
+
+// All rows of `args` for kTokens tokens from `token` on.
+template <typename Row, uint32_t kRows, uint32_t kTokens>
+void TileColumn(const MatMulArgs& args, uint32_t token) {
+  uint32_t row = args.row_begin;
+  for (; row + kRows <= args.row_end; row += kRows) Tile<Row, kRows, kTokens>(args, row, token);
+  for (; row < args.row_end; ++row) Tile<Row, 1, kTokens>(args, row, token);
+}
+
+// Rows for every token of one panel: the rows of a tile stay in the first-level cache while the tokens pass.
+template <typename Row, uint32_t kRows, uint32_t kTokens>
+void Panel(const MatMulArgs& args, uint32_t token_begin, uint32_t token_end) {
+  uint32_t row = args.row_begin;
+  for (; row + kRows <= args.row_end; row += kRows) {
+    uint32_t token = token_begin;
+    for (; token + kTokens <= token_end; token += kTokens) Tile<Row, kRows, kTokens>(args, row, token);
+    for (; token < token_end; ++token) Tile<Row, kRows, 1>(args, row, token);
+  }
+  for (; row < args.row_end; ++row) {
+    for (uint32_t token = token_begin; token < token_end; ++token) Tile<Row, 1, 1>(args, row, token);
+  }
+}
+
+// Rows of weights whose streams are read at once when there is only one token: enough sums in flight to hide
+// the latency of the multiply-adds.
+constexpr uint32_t kDecodeRows = 4;
+// 32 tokens of 4096 columns are half a megabyte.
+constexpr uint32_t kPanelTokens = 32;
+
+template <typename Row>
+void MatMulRows(const MatMulArgs& args) {
+  if (args.num_tokens == 1) return TileColumn<Row, kDecodeRows, 1>(args, 0);
+  for (uint32_t begin = 0; begin < args.num_tokens; begin += kPanelTokens) {
+    const uint32_t end = std::min(args.num_tokens, begin + kPanelTokens);
+    Panel<Row, Simd::kTileRows, Simd::kTileTokens>(args, begin, end);
+  }
+}
+
+void MatMul(const MatMulArgs& args) {
+  switch (args.weights->type) {
+    case WeightType::kF32:
+      return MatMulRows<F32Row>(args);
+    case WeightType::kF16:
+      return MatMulRows<Fp16Row>(args);
+    case WeightType::kBf16:
+      return MatMulRows<Bf16Row>(args);
+    case WeightType::kFp8E4M3:
+      return MatMulRows<Fp8Row>(args);
+    case WeightType::kMxFp4:
+      return MatMulRows<MxFp4Row>(args);
+  }
+}
+
+}  // namespace
+}  // namespace mimo

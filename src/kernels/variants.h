@@ -1,0 +1,14 @@
+#pragma once
+// The tables of the instruction-set variants. Call them only where the machine supports the set: kernels.cc
+// checks.
+
+#include "kernels/kernels.h"
+
+namespace mimo {
+
+#if defined(__x86_64__)
+const Kernels& Avx2Kernels();
+const Kernels& Avx512Kernels();
+#endif
+
+}  // namespace mimo
