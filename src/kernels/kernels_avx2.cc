@@ -1,14 +1,15 @@
-// The AVX2 variant: one set of templates, compiled for this instruction set.
+// The AVX2 variant: one set of templates, compiled for this instruction set. Each of the SIMD headers builds
+// on the ones before it, so their order is fixed.
 
 #include <array>
 #include <utility>
 
-// clang-format off: each of these builds on the ones before it.
+// clang-format off
+#include "kernels/simd_avx2.h"
+#include "kernels/simd_math.h"
 #include "kernels/attention_simd.h"
 #include "kernels/elementwise_simd.h"
 #include "kernels/matmul_simd.h"
-#include "kernels/simd_avx2.h"
-#include "kernels/simd_math.h"
 // clang-format on
 #include "kernels/variants.h"
 
