@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "kernels/kernels.h"
 #include "weights/model_config.h"
 
 namespace mimo {
@@ -23,7 +24,12 @@ constexpr uint32_t kKvBlockTokens = 64;
 // Positions past the window that a ring keeps, so that up to this many drafted tokens can be rolled back.
 constexpr uint32_t kRingMarginTokens = 8;
 
-enum class KvType : uint8_t { kF32, kBf16 };
+using KvType = KvElement;
+
+// How many blocks `num_tokens` tokens need.
+constexpr uint32_t KvBlocksFor(uint32_t num_tokens) {
+  return (num_tokens + kKvBlockTokens - 1) / kKvBlockTokens;
+}
 
 struct KvBlockId {
   uint32_t value;

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "base/status.h"
@@ -44,6 +45,7 @@ struct ModelOptions {
   ComputePath path = ComputePath::kFast;
   uint32_t num_threads = 0;            // 0 = one per core
   uint32_t tokens_per_step_max = 512;  // sizes the scratch memory
+  std::string kernel_variant;          // kFast: a name of kernels/kernels.h; empty = the best of this machine
 };
 
 // Not thread-safe: one caller at a time, the engine thread.

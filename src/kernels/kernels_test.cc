@@ -1,0 +1,246 @@
+// Every variant that this machine supports against the plain twin, and the fast variants against each other
+// to the bit.
+
+#include "kernels/kernels.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "kernels/kernels_testutil.h"
+
+namespace mimo {
+namespace {
+
+constexpr float kEpsilon = 0x1p-23F;  // of float32
+
+// |sum of products| in any order differs from the exact value by at most n * epsilon * sum |products|
+// (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1); two such sums differ by twice that.
+float DotTolerance(const float* a, const float* b, uint32_t size) {
+  float sum = 0;
+  for (uint32_t i = 0; i < size; ++i) sum += std::abs(a[i] * b[i]);
+  return 2 * kEpsilon * static_cast<float>(size) * sum;
+}
+
+std::vector<const float*> Rows(const std::vector<float>& values, uint32_t num_rows) {
+  std::vector<const float*> rows;
+  for (uint32_t i = 0; i < num_rows; ++i) rows.push_back(values.data() + i * (values.size() / num_rows));
+  return rows;
+}
+
+std::vector<float> Multiply(const Kernels& kernels, const MatrixView& weights,
+                            const std::vector<const float*>& x) {
+  std::vector<float> out(x.size() * weights.rows);
+  kernels.matmul({.weights = &weights,
+                  .x_rows = x.data(),
+                  .num_tokens = static_cast<uint32_t>(x.size()),
+                  .row_begin = 0,
+                  .row_end = weights.rows,
+                  .out = out.data(),
+                  .out_stride = weights.rows});
+  return out;
+}
+
+std::vector<const Kernels*> FastKernels() {
+  return {SupportedKernels().begin() + 1, SupportedKernels().end()};
+}
+
+struct MatMulCase {
+  WeightType type;
+  uint32_t rows;
+  uint32_t cols;
+  uint32_t num_tokens;
+};
+
+std::vector<MatMulCase> MatMulCases() {
+  std::vector<MatMulCase> cases;
+  for (const WeightType type :
+       {WeightType::kF32, WeightType::kF16, WeightType::kBf16, WeightType::kFp8E4M3}) {
+    for (const uint32_t cols : {1U, 15U, 16U, 17U, 31U, 128U, 129U, 144U, 300U}) {
+      for (const uint32_t num_tokens : {1U, 2U, 3U, 4U, 5U, 9U}) cases.push_back({type, 7, cols, num_tokens});
+    }
+    cases.push_back({type, 274, 260, 37});
+  }
+  for (const uint32_t cols : {32U, 64U, 160U}) {
+    for (const uint32_t num_tokens : {1U, 2U, 5U, 33U})
+      cases.push_back({WeightType::kMxFp4, 9, cols, num_tokens});
+  }
+  return cases;
+}
+
+TEST(MatMul, EveryVariantAgreesWithThePlainTwinInEveryStoredType) {
+  std::mt19937_64 random(1);
+  for (const MatMulCase& c : MatMulCases()) {
+    const RandomMatrix matrix(c.type, c.rows, c.cols, random);
+    const std::vector<float> x = RandomFloats(size_t{c.num_tokens} * c.cols, random);
+    const std::vector<const float*> rows = Rows(x, c.num_tokens);
+    const std::vector<float> expected = Multiply(ReferenceKernels(), matrix.view(), rows);
+    for (const Kernels* kernels : FastKernels()) {
+      const std::vector<float> actual = Multiply(*kernels, matrix.view(), rows);
+      std::vector<float> weights(c.cols);
+      for (uint32_t r = 0; r < c.rows; ++r) {
+        DequantizeRow(matrix.view(), r, weights.data());
+        for (uint32_t t = 0; t < c.num_tokens; ++t) {
+          ASSERT_NEAR(actual[t * c.rows + r], expected[t * c.rows + r],
+                      DotTolerance(weights.data(), rows[t], c.cols))
+              << kernels->name << " " << WeightTypeName(c.type) << " cols " << c.cols << " tokens "
+              << c.num_tokens;
+        }
+      }
+    }
+  }
+}
+
+TEST(MatMul, ATokenHasTheSameBitsAloneInABatchAndInEveryFastVariant) {
+  std::mt19937_64 random(2);
+  for (const MatMulCase& c : MatMulCases()) {
+    const RandomMatrix matrix(c.type, c.rows, c.cols, random);
+    const std::vector<float> x = RandomFloats(size_t{c.num_tokens} * c.cols, random);
+    const std::vector<const float*> rows = Rows(x, c.num_tokens);
+    std::vector<float> first;
+    for (const Kernels* kernels : FastKernels()) {
+      const std::vector<float> together = Multiply(*kernels, matrix.view(), rows);
+      if (first.empty()) first = together;
+      ASSERT_EQ(first, together) << kernels->name;
+      for (uint32_t t = 0; t < c.num_tokens; ++t) {
+        const std::vector<float> alone = Multiply(*kernels, matrix.view(), {rows[t]});
+        ASSERT_TRUE(std::equal(alone.begin(), alone.end(), together.begin() + t * c.rows)) << kernels->name;
+      }
+    }
+  }
+}
+
+// Keys and values of one head, cut into spans of random lengths.
+template <typename Element>
+struct RandomKeys {
+  RandomKeys(uint32_t num_keys, uint32_t head_dim, uint32_t v_head_dim, std::mt19937_64& random) {
+    for (const float value : RandomFloats(size_t{num_keys} * head_dim, random)) k.push_back(Convert(value));
+    for (const float value : RandomFloats(size_t{num_keys} * v_head_dim, random)) v.push_back(Convert(value));
+    Cut(num_keys, head_dim, v_head_dim, random);
+  }
+  static Element Convert(float value) {
+    if constexpr (std::is_same_v<Element, Bf16>) {
+      return ToBf16(value);
+    } else {
+      return value;
+    }
+  }
+  void Cut(uint32_t num_keys, uint32_t head_dim, uint32_t v_head_dim, std::mt19937_64& random) {
+    spans.clear();
+    for (uint32_t at = 0; at < num_keys;) {
+      const auto count = std::min(num_keys - at, 1 + static_cast<uint32_t>(random() % 64));
+      spans.push_back({k.data() + size_t{at} * head_dim, v.data() + size_t{at} * v_head_dim, count});
+      at += count;
+    }
+  }
+  std::vector<Element> k;
+  std::vector<Element> v;
+  std::vector<KeySpan> spans;
+};
+
+struct AttentionCase {
+  uint32_t num_heads;
+  uint32_t num_keys;
+  uint32_t head_dim;
+  uint32_t v_head_dim;
+  bool has_sinks;
+};
+
+std::vector<float> RunAttention(void (*attention)(const AttentionArgs&), AttentionArgs args) {
+  std::vector<float> out(size_t{args.num_heads} * args.v_head_dim);
+  std::vector<float> scratch(AttentionScratchFloats(args.num_heads));
+  args.out = out.data();
+  args.scratch = scratch.data();
+  attention(args);
+  return out;
+}
+
+template <typename Element>
+void CheckAttention(const AttentionCase& c, void (*Kernels::*attention)(const AttentionArgs&),
+                    std::mt19937_64& random) {
+  RandomKeys<Element> keys(c.num_keys, c.head_dim, c.v_head_dim, random);
+  const std::vector<float> q = RandomFloats(size_t{c.num_heads} * c.head_dim, random);
+  const std::vector<float> sinks = RandomFloats(c.num_heads, random);
+  AttentionArgs args = {.q = q.data(),
+                        .spans = keys.spans,
+                        .sinks = c.has_sinks ? sinks.data() : nullptr,
+                        .num_heads = c.num_heads,
+                        .head_dim = c.head_dim,
+                        .v_head_dim = c.v_head_dim,
+                        .scale = 1.0F / std::sqrt(static_cast<float>(c.head_dim))};
+  const std::vector<float> expected = RunAttention(ReferenceKernels().*attention, args);
+  std::vector<float> first;
+  for (const Kernels* kernels : FastKernels()) {
+    const std::vector<float> actual = RunAttention(kernels->*attention, args);
+    // Scores of size 1 have an error of head_dim * epsilon, which the exponential passes on; outputs are
+    // averages of values below 6, so 6 * (head_dim + num_keys) * epsilon bounds both sums generously.
+    const float tolerance = 6 * kEpsilon * static_cast<float>(c.head_dim + c.num_keys);
+    for (size_t i = 0; i < actual.size(); ++i)
+      ASSERT_NEAR(actual[i], expected[i], tolerance) << kernels->name;
+    if (first.empty()) first = actual;
+    ASSERT_EQ(first, actual) << kernels->name;
+    keys.Cut(c.num_keys, c.head_dim, c.v_head_dim, random);
+    args.spans = keys.spans;
+    ASSERT_EQ(actual, RunAttention(kernels->*attention, args)) << "depends on where spans begin";
+  }
+}
+
+TEST(Attention, EveryVariantAgreesWithThePlainTwin) {
+  std::mt19937_64 random(3);
+  for (const uint32_t num_heads : {1U, 4U, 6U, 16U}) {
+    for (const uint32_t num_keys : {1U, 2U, 16U, 127U, 128U, 129U, 300U}) {
+      for (const bool has_sinks : {false, true}) {
+        for (const auto& [head_dim, v_head_dim] : {std::pair{192U, 128U}, {24U, 16U}, {8U, 40U}, {17U, 3U}}) {
+          const AttentionCase c = {num_heads, num_keys, head_dim, v_head_dim, has_sinks};
+          CheckAttention<float>(c, &Kernels::attention_f32, random);
+          CheckAttention<Bf16>(c, &Kernels::attention_bf16, random);
+        }
+      }
+    }
+  }
+}
+
+TEST(Elementwise, EveryVariantAgreesWithThePlainTwin) {
+  std::mt19937_64 random(4);
+  for (const uint32_t size : {1U, 15U, 16U, 17U, 100U, 192U}) {
+    const std::vector<float> x = RandomFloats(size, random);
+    const std::vector<float> w = RandomFloats(size, random);
+    for (const Kernels* kernels : FastKernels()) {
+      std::vector<float> expected(size);
+      std::vector<float> actual(size);
+      ReferenceKernels().rms_norm(x.data(), w.data(), size, 1e-5F, expected.data());
+      kernels->rms_norm(x.data(), w.data(), size, 1e-5F, actual.data());
+      for (uint32_t i = 0; i < size; ++i) {
+        ASSERT_NEAR(actual[i], expected[i],
+                    (4 + static_cast<float>(size)) * kEpsilon * std::abs(expected[i]));
+      }
+      expected = actual = x;
+      ReferenceKernels().silu_multiply(expected.data(), w.data(), size);
+      kernels->silu_multiply(actual.data(), w.data(), size);
+      for (uint32_t i = 0; i < size; ++i)
+        ASSERT_NEAR(actual[i], expected[i], 8 * kEpsilon * std::abs(expected[i]));
+      expected = actual = x;
+      ReferenceKernels().add_scaled(w.data(), 0.37F, size, expected.data());
+      kernels->add_scaled(w.data(), 0.37F, size, actual.data());
+      for (uint32_t i = 0; i < size; ++i) ASSERT_NEAR(actual[i], expected[i], 2 * kEpsilon * 4);
+    }
+  }
+}
+
+TEST(Elementwise, SiluIsRightFarFromZero) {
+  std::vector<float> gate = {-1e30F, -200.0F, -88.0F, 88.0F, 200.0F, 1e30F};
+  const std::vector<float> up(gate.size(), 1.0F);
+  const std::vector<float> expected = {0.0F, 0.0F, 0.0F, 88.0F, 200.0F, 1e30F};
+  for (const Kernels* kernels : SupportedKernels()) {
+    std::vector<float> actual = gate;
+    kernels->silu_multiply(actual.data(), up.data(), static_cast<uint32_t>(actual.size()));
+    for (size_t i = 0; i < actual.size(); ++i) {
+      // exp is clamped at 88, so that silu(x) of a huge negative x is x / exp(88) instead of 0.
+      const float clamped = std::max(0.0F, -gate[i]) * 0x1p-126F;
+      EXPECT_NEAR(actual[i], expected[i], 1e-6F * std::abs(expected[i]) + clamped) << kernels->name;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace mimo

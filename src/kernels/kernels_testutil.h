@@ -1,0 +1,84 @@
+#pragma once
+// Random weight matrices in every stored type, for the tests and benchmarks of kernels/.
+
+#include <cstdint>
+#include <cstring>
+#include <random>
+#include <vector>
+
+#include "base/number_formats.h"
+#include "kernels/matrix_view.h"
+
+namespace mimo {
+
+// Owns the bytes behind a MatrixView. Data begin at an odd address, as they may in a safetensors file.
+class RandomMatrix {
+ public:
+  RandomMatrix(WeightType type, uint32_t rows, uint32_t cols, std::mt19937_64& random) {
+    view_.type = type;
+    view_.rows = rows;
+    view_.cols = cols;
+    view_.row_bytes = RowBytes(type, cols);
+    data_.resize(1 + view_.row_bytes * rows);
+    view_.data = data_.data() + 1;
+    if (type == WeightType::kFp8E4M3 || type == WeightType::kMxFp4) {
+      FillCodes(random);
+    } else {
+      FillNumbers(random);
+    }
+  }
+
+  const MatrixView& view() const { return view_; }
+
+ private:
+  void FillNumbers(std::mt19937_64& random) {
+    std::normal_distribution<float> normal(0.0F, 0.3F);
+    for (size_t i = 0; i < size_t{view_.rows} * view_.cols; ++i) {
+      const float value = normal(random);
+      const Bf16 bf16 = ToBf16(value);
+      const Fp16 fp16 = ToFp16(value);
+      std::byte* const at = data_.data() + 1;
+      if (view_.type == WeightType::kF32) std::memcpy(at + i * 4, &value, 4);
+      if (view_.type == WeightType::kBf16) std::memcpy(at + i * 2, &bf16, 2);
+      if (view_.type == WeightType::kF16) std::memcpy(at + i * 2, &fp16, 2);
+    }
+  }
+
+  // Every code that is a number, subnormals included; FP8 scale grids of one or two chunks.
+  void FillCodes(std::mt19937_64& random) {
+    const bool fp8 = view_.type == WeightType::kFp8E4M3;
+    for (std::byte& code : data_) {
+      do code = static_cast<std::byte>(random());
+      while (fp8 && (static_cast<uint8_t>(code) & 0x7fU) == 0x7fU);
+    }
+    if (!fp8) {
+      scales_.resize(1 + size_t{view_.rows} * (view_.cols / kMxFp4BlockSize));
+      for (std::byte& scale : scales_) scale = static_cast<std::byte>(118 + random() % 8);
+    } else {
+      view_.rows_per_chunk = view_.rows % 2 == 0 ? view_.rows / 2 : view_.rows;
+      const uint32_t chunks = view_.rows / view_.rows_per_chunk;
+      const uint32_t scale_rows = chunks * ((view_.rows_per_chunk + kFp8BlockSize - 1) / kFp8BlockSize);
+      const uint32_t scale_cols = (view_.cols + kFp8BlockSize - 1) / kFp8BlockSize;
+      scales_.resize(1 + size_t{scale_rows} * scale_cols * sizeof(float));
+      std::uniform_real_distribution<float> uniform(0.0005F, 0.005F);
+      for (size_t i = 0; i < size_t{scale_rows} * scale_cols; ++i) {
+        const float scale = uniform(random);
+        std::memcpy(scales_.data() + 1 + i * sizeof(float), &scale, sizeof(float));
+      }
+    }
+    view_.scales = scales_.data() + 1;
+  }
+
+  MatrixView view_;
+  std::vector<std::byte> data_;
+  std::vector<std::byte> scales_;
+};
+
+inline std::vector<float> RandomFloats(size_t count, std::mt19937_64& random) {
+  std::normal_distribution<float> normal;
+  std::vector<float> values(count);
+  for (float& value : values) value = normal(random);
+  return values;
+}
+
+}  // namespace mimo

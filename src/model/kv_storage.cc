@@ -1,0 +1,131 @@
+#include "model/kv_storage.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "base/number_formats.h"
+#include "model/kv_access.h"
+
+namespace mimo {
+namespace {
+
+constexpr size_t kLayerAlignment = 4096;
+
+// The geometry of every layer that keeps keys: the trunk's, then those of the MTP heads.
+std::vector<AttentionGeometry> LayerGeometries(const ModelConfig& config) {
+  std::vector<AttentionGeometry> geometries;
+  for (uint32_t i = 0; i < config.num_hidden_layers; ++i) geometries.push_back(config.Attention(i));
+  for (uint32_t i = 0; i < config.num_nextn_predict_layers; ++i) geometries.push_back(config.MtpAttention());
+  return geometries;
+}
+
+uint64_t BytesPerTokenOfLayer(const AttentionGeometry& geometry, KvType type) {
+  return uint64_t{geometry.num_key_value_heads} * (geometry.head_dim + geometry.v_head_dim) *
+         KvAccess::ElementBytes(type);
+}
+
+uint32_t RingTokens(const AttentionGeometry& geometry) { return geometry.window + kRingMarginTokens; }
+
+size_t AlignUp(size_t bytes) { return (bytes + kLayerAlignment - 1) / kLayerAlignment * kLayerAlignment; }
+
+}  // namespace
+
+void StoreKvElements(KvType type, std::span<const float> values, std::byte* out) {
+  if (type == KvType::kF32) {
+    std::memcpy(out, values.data(), values.size_bytes());
+    return;
+  }
+  for (size_t i = 0; i < values.size(); ++i) {
+    const Bf16 element = ToBf16(values[i]);
+    std::memcpy(out + i * sizeof(element), &element, sizeof(element));
+  }
+}
+
+uint64_t KvStorage::BytesPerToken(const ModelConfig& config, KvType type) {
+  uint64_t bytes = 0;
+  for (const AttentionGeometry& geometry : LayerGeometries(config)) {
+    if (geometry.window == 0) bytes += BytesPerTokenOfLayer(geometry, type);
+  }
+  return bytes;
+}
+
+uint64_t KvStorage::BytesPerRing(const ModelConfig& config, KvType type) {
+  uint64_t bytes = 0;
+  for (const AttentionGeometry& geometry : LayerGeometries(config)) {
+    if (geometry.window != 0) bytes += RingTokens(geometry) * BytesPerTokenOfLayer(geometry, type);
+  }
+  return bytes;
+}
+
+Result<KvStorage> KvStorage::Create(const ModelConfig& config, const KvStorageOptions& options) {
+  KvStorage storage;
+  storage.options_ = options;
+  const size_t element_bytes = KvAccess::ElementBytes(options.type);
+  size_t total = 0;
+  for (const AttentionGeometry& geometry : LayerGeometries(config)) {
+    Layer layer;
+    layer.geometry = geometry;
+    layer.is_paged = geometry.window == 0;
+    layer.piece_tokens = layer.is_paged ? kKvBlockTokens : RingTokens(geometry);
+    const size_t rows = size_t{layer.is_paged ? options.num_blocks : options.num_rings} *
+                        geometry.num_key_value_heads * layer.piece_tokens;
+    layer.k_offset = total;
+    total = AlignUp(total + rows * geometry.head_dim * element_bytes);
+    layer.v_offset = total;
+    total = AlignUp(total + rows * geometry.v_head_dim * element_bytes);
+    storage.layers_.push_back(layer);
+  }
+  if (total == 0) return storage;
+  void* const memory =
+      mmap(nullptr, total, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory == MAP_FAILED) {
+    return ResourceExhausted("cannot reserve {} bytes for the KV cache: use a smaller --context", total);
+  }
+  storage.memory_ = static_cast<std::byte*>(memory);
+  storage.memory_bytes_ = total;
+  return storage;
+}
+
+KvStorage::~KvStorage() {
+  if (memory_ != nullptr) munmap(memory_, memory_bytes_);
+}
+
+KvStorage::KvStorage(KvStorage&& other) noexcept
+    : options_(other.options_),
+      layers_(std::move(other.layers_)),
+      memory_(std::exchange(other.memory_, nullptr)),
+      memory_bytes_(std::exchange(other.memory_bytes_, 0)) {}
+
+KvStorage& KvStorage::operator=(KvStorage&& other) noexcept {
+  std::swap(options_, other.options_);
+  std::swap(layers_, other.layers_);
+  std::swap(memory_, other.memory_);
+  std::swap(memory_bytes_, other.memory_bytes_);
+  return *this;
+}
+
+void KvAccess::AppendPagedSpans(std::span<const KvBlockId> blocks, uint32_t head, uint32_t begin,
+                                uint32_t end, std::vector<KeySpan>* spans) const {
+  while (begin < end) {
+    const uint32_t block = blocks[begin / kKvBlockTokens].value;
+    const uint32_t slot = begin % kKvBlockTokens;
+    const uint32_t count = std::min(end - begin, kKvBlockTokens - slot);
+    spans->push_back({K(block, head, slot), V(block, head, slot), count});
+    begin += count;
+  }
+}
+
+void KvAccess::AppendRingSpans(KvRingId ring, uint32_t head, uint32_t begin, uint32_t end,
+                               std::vector<KeySpan>* spans) const {
+  while (begin < end) {
+    const uint32_t slot = RingSlot(begin);
+    const uint32_t count = std::min(end - begin, layer_.piece_tokens - slot);
+    spans->push_back({K(ring.value, head, slot), V(ring.value, head, slot), count});
+    begin += count;
+  }
+}
+
+}  // namespace mimo

@@ -1,0 +1,253 @@
+#include "model/model.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "kernels/rope.h"
+#include "model/forward_step.h"
+#include "weights/model_weights.h"
+
+namespace mimo {
+namespace {
+
+// Tokens of the largest group of one expert: a whole step.
+void AllocateThreads(const ModelConfig& config, uint32_t tokens_max, uint32_t num_threads,
+                     ForwardStep* step) {
+  uint32_t group_max = 1;
+  for (const AttentionGeometry& geometry : {config.full_attention, config.sliding_attention}) {
+    if (geometry.num_key_value_heads == 0) continue;
+    group_max = std::max(group_max, geometry.num_attention_heads / geometry.num_key_value_heads);
+  }
+  step->threads.resize(num_threads);
+  for (ThreadScratch& scratch : step->threads) {
+    scratch.attention = AllocateScratch<float>(AttentionScratchFloats(group_max));
+    scratch.tile = AllocateScratch<float>(size_t{tokens_max} * kRowsPerTask);
+    scratch.rows.reserve(tokens_max);
+  }
+}
+
+uint32_t WidestQkv(const ModelWeights& weights) {
+  uint32_t width = 0;
+  for (const LayerWeights& layer : weights.layers) width = std::max(width, layer.attention.qkv.width);
+  for (const MtpWeights& mtp : weights.mtp_layers) width = std::max(width, mtp.layer.attention.qkv.width);
+  return width;
+}
+
+void AllocateStep(const ModelConfig& config, const ModelWeights& weights, uint32_t tokens_max,
+                  ForwardStep* step) {
+  const AttentionGeometry& full = config.full_attention;
+  const AttentionGeometry& sliding = config.sliding_attention;
+  const auto larger = [&](uint32_t (*size)(const AttentionGeometry&)) {
+    return std::max(size(full), size(sliding));
+  };
+  const uint32_t hidden_size = config.hidden_size;
+  step->x.Allocate(tokens_max, hidden_size);
+  step->normed.Allocate(tokens_max, hidden_size);
+  step->hidden.Allocate(tokens_max, hidden_size);
+  step->projected.Allocate(tokens_max, hidden_size);
+  if (!weights.mtp_layers.empty()) step->mtp_input.Allocate(tokens_max, 2 * hidden_size);
+  step->qkv.Allocate(tokens_max, WidestQkv(weights));
+  step->queries.Allocate(
+      tokens_max, larger([](const AttentionGeometry& g) { return g.num_attention_heads * g.head_dim; }));
+  step->attention.Allocate(
+      tokens_max, larger([](const AttentionGeometry& g) { return g.num_attention_heads * g.v_head_dim; }));
+  step->router.Allocate(tokens_max, config.n_routed_experts);
+  const uint32_t slots = tokens_max * config.num_experts_per_tok;
+  const size_t hidden_floats =
+      std::max(size_t{slots} * config.moe_intermediate_size, size_t{tokens_max} * config.intermediate_size);
+  step->expert_hidden = AllocateScratch<float>(hidden_floats);
+  step->slot_rows.resize(std::max(slots, tokens_max));
+  step->chosen.resize(slots);
+  step->chosen_weights.resize(slots);
+  const size_t window_rows = size_t{tokens_max} * sliding.num_key_value_heads;
+  step->window_k = AllocateScratch<std::byte>(window_rows * sliding.head_dim * sizeof(float));
+  step->window_v = AllocateScratch<std::byte>(window_rows * sliding.v_head_dim * sizeof(float));
+  for (auto [rope, geometry] :
+       {std::pair{&step->full_rope, &full}, std::pair{&step->sliding_rope, &sliding}}) {
+    rope->inverse_frequencies = RopeInverseFrequencies(geometry->rope_theta, geometry->rotary_dim);
+    rope->cosines.resize(size_t{tokens_max} * geometry->rotary_dim / 2);
+    rope->sines.resize(rope->cosines.size());
+  }
+}
+
+}  // namespace
+
+struct Model::Impl {
+  Impl(const Checkpoint& checkpoint, ModelWeights model_weights, const ModelOptions& model_options)
+      : config(checkpoint.config()),
+        options(model_options),
+        weights(std::move(model_weights)),
+        pool(model_options.num_threads),
+        has_paged_layers(KvStorage::BytesPerToken(config, KvType::kF32) > 0) {}
+
+  // Checks the whole batch before anything is written.
+  Status Check(Batch batch) const;
+  void Begin(Batch batch);
+  void Layer(const LayerWeights& layer, uint32_t layer_index, KvStorage& kv);
+  // Logits of the wanted rows of `normed` inputs.
+  std::span<const float> Head(RowBuffer& normed);
+
+  ModelConfig config;
+  ModelOptions options;
+  ModelWeights weights;
+  ThreadPool pool;
+  const bool has_paged_layers;
+  ForwardStep step;
+  std::vector<const float*> wanted_rows;
+};
+
+Status Model::Impl::Check(Batch batch) const {
+  size_t num_tokens = 0;
+  for (const SequenceChunk& chunk : batch) {
+    if (chunk.tokens.empty()) return InvalidArgument("a sequence of the step has no token");
+    num_tokens += chunk.tokens.size();
+    const uint64_t end = chunk.first_position + chunk.tokens.size();
+    if (has_paged_layers && chunk.blocks.size() * uint64_t{kKvBlockTokens} < end) {
+      return InvalidArgument("the block table holds {} blocks, too few for {} tokens", chunk.blocks.size(),
+                             end);
+    }
+    for (const TokenId token : chunk.tokens) {
+      if (token >= config.vocab_size) {
+        return InvalidArgument("token id {} is outside the vocabulary of {}", token, config.vocab_size);
+      }
+    }
+  }
+  if (num_tokens > options.tokens_per_step_max) {
+    return InvalidArgument("{} tokens in one step, at most {} fit", num_tokens, options.tokens_per_step_max);
+  }
+  return {};
+}
+
+void Model::Impl::Begin(Batch batch) {
+  step.batch = batch;
+  step.num_tokens = 0;
+  for (uint32_t chunk = 0; chunk < batch.size(); ++chunk) {
+    const uint32_t row_begin = step.num_tokens;
+    for (size_t i = 0; i < batch[chunk].tokens.size(); ++i) {
+      const auto position = static_cast<uint32_t>(batch[chunk].first_position + i);
+      step.places[step.num_tokens++] = {.chunk = chunk, .position = position, .row_begin = row_begin};
+    }
+  }
+  pool.ParallelFor(step.num_tokens, [&](uint32_t token, uint32_t) {
+    for (RopeTable* rope : {&step.full_rope, &step.sliding_rope}) {
+      const size_t row = size_t{token} * rope->inverse_frequencies.size();
+      RopeAngles(step.places[token].position, rope->inverse_frequencies, rope->cosines.data() + row,
+                 rope->sines.data() + row);
+    }
+    const TokenPlace& place = step.places[token];
+    DequantizeRow(weights.embed_tokens, batch[place.chunk].tokens[token - place.row_begin],
+                  step.x.row(token));
+  });
+}
+
+void Model::Impl::Layer(const LayerWeights& layer, uint32_t layer_index, KvStorage& kv) {
+  step.Norm(step.x, layer.input_layernorm, &step.normed);
+  AttentionLayer(step, layer.attention, layer_index, kv);
+  step.Norm(step.x, layer.post_attention_layernorm, &step.normed);
+  if (layer.moe.experts.empty()) {
+    DenseLayer(step, layer.mlp);
+  } else {
+    SparseLayer(step, layer.moe);
+  }
+}
+
+std::span<const float> Model::Impl::Head(RowBuffer& normed) {
+  wanted_rows.clear();
+  uint32_t row = 0;
+  for (const SequenceChunk& chunk : step.batch) {
+    const auto count = static_cast<uint32_t>(chunk.tokens.size());
+    const uint32_t wanted = chunk.logits == LogitsWanted::kAll    ? count
+                            : chunk.logits == LogitsWanted::kLast ? 1
+                                                                  : 0;
+    row += count;
+    for (uint32_t i = row - wanted; i < row; ++i) wanted_rows.push_back(normed.row(i));
+  }
+  const size_t size = wanted_rows.size() * config.vocab_size;
+  if (step.logits.size() < size) step.logits.resize(size);
+  if (wanted_rows.empty()) return {};
+  const uint32_t num_tasks = (config.vocab_size + kRowsPerTask - 1) / kRowsPerTask;
+  pool.ParallelFor(num_tasks, [&](uint32_t task, uint32_t) {
+    const uint32_t begin = task * kRowsPerTask;
+    step.kernels->matmul({.weights = &weights.lm_head,
+                          .x_rows = wanted_rows.data(),
+                          .num_tokens = static_cast<uint32_t>(wanted_rows.size()),
+                          .row_begin = begin,
+                          .row_end = std::min(config.vocab_size, begin + kRowsPerTask),
+                          .out = step.logits.data() + begin,
+                          .out_stride = config.vocab_size});
+  });
+  return {step.logits.data(), size};
+}
+
+Result<Model> Model::Create(const Checkpoint& checkpoint, const ModelOptions& options) {
+  const Kernels* const kernels =
+      options.path == ComputePath::kExact ? &ReferenceKernels() : FindKernels(options.kernel_variant);
+  if (kernels == nullptr) {
+    return InvalidArgument("this machine has no kernel variant '{}'", options.kernel_variant);
+  }
+  if (options.tokens_per_step_max == 0) return InvalidArgument("tokens_per_step_max must be at least 1");
+  MIMO_ASSIGN_OR_RETURN(ModelWeights weights, BindModelWeights(checkpoint));
+  auto impl = std::make_unique<Impl>(checkpoint, std::move(weights), options);
+  ForwardStep& step = impl->step;
+  step.config = &impl->config;
+  step.kernels = kernels;
+  step.pool = &impl->pool;
+  step.places.resize(options.tokens_per_step_max);
+  AllocateStep(impl->config, impl->weights, options.tokens_per_step_max, &step);
+  AllocateThreads(impl->config, options.tokens_per_step_max, impl->pool.num_threads(), &step);
+  return Model(std::move(impl));
+}
+
+Model::Model(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Model::~Model() = default;
+Model::Model(Model&&) noexcept = default;
+Model& Model::operator=(Model&&) noexcept = default;
+
+const ModelConfig& Model::config() const { return impl_->config; }
+const ModelOptions& Model::options() const { return impl_->options; }
+const char* Model::kernel_variant() const { return impl_->step.kernels->name; }
+
+Result<std::span<const float>> Model::Forward(Batch batch, KvStorage& kv) {
+  MIMO_RETURN_IF_ERROR(impl_->Check(batch));
+  ForwardStep& step = impl_->step;
+  impl_->Begin(batch);
+  for (uint32_t i = 0; i < impl_->config.num_hidden_layers; ++i)
+    impl_->Layer(impl_->weights.layers[i], i, kv);
+  step.Norm(step.x, impl_->weights.norm, &step.hidden);
+  return impl_->Head(step.hidden);
+}
+
+std::span<const float> Model::hidden_states() const {
+  ForwardStep& step = impl_->step;
+  return {step.hidden.row(0), size_t{step.num_tokens} * impl_->config.hidden_size};
+}
+
+Result<std::span<const float>> Model::ForwardMtp(uint32_t head, Batch batch, std::span<const float> hidden,
+                                                 KvStorage& kv) {
+  MIMO_RETURN_IF_ERROR(impl_->Check(batch));
+  if (head >= impl_->weights.mtp_layers.size()) {
+    return InvalidArgument("MTP head {} of a checkpoint with {}", head, impl_->weights.mtp_layers.size());
+  }
+  const MtpWeights& mtp = impl_->weights.mtp_layers[head];
+  ForwardStep& step = impl_->step;
+  const uint32_t hidden_size = impl_->config.hidden_size;
+  impl_->Begin(batch);
+  if (hidden.size() != size_t{step.num_tokens} * hidden_size) {
+    return InvalidArgument("{} hidden values for {} tokens", hidden.size(), step.num_tokens);
+  }
+  const float epsilon = impl_->config.layernorm_epsilon;
+  for (uint32_t token = 0; token < step.num_tokens; ++token) {
+    float* const embedding_half = step.mtp_input.row(token) + (mtp.embedding_first ? 0 : hidden_size);
+    float* const hidden_half = step.mtp_input.row(token) + (mtp.embedding_first ? hidden_size : 0);
+    step.kernels->rms_norm(step.x.row(token), mtp.embedding_norm.data(), hidden_size, epsilon,
+                           embedding_half);
+    step.kernels->rms_norm(hidden.data() + size_t{token} * hidden_size, mtp.hidden_norm.data(), hidden_size,
+                           epsilon, hidden_half);
+  }
+  step.MatMul(mtp.eh_proj, step.mtp_input.pointers(), step.num_tokens, &step.x);
+  impl_->Layer(mtp.layer, impl_->config.num_hidden_layers + head, kv);
+  step.Norm(step.x, mtp.final_layernorm, &step.normed);
+  return impl_->Head(step.normed);
+}
+
+}  // namespace mimo
