@@ -47,7 +47,11 @@ struct ModelConfig {
   float layernorm_epsilon = 1e-5F;
   float attention_value_scale = 1.0F;
   bool attention_bias = false;  // biases on q, k and v (MiMo-7B)
-  bool fused_qkv = false;       // safetensors: one chunked qkv_proj instead of q, k and v
+  bool fused_qkv = false;       // one qkv_proj instead of q, k and v
+  // Equal row chunks [Q | K | V] of a fused qkv_proj, in each of which the FP8 scale grid starts anew; the
+  // scale grids of split q, k and v may follow the same chunks. num_key_value_heads of full attention unless
+  // the index names a tp_size; 1 in GGUF, whose fused matrix is flat.
+  uint32_t qkv_chunks = 1;
   bool tie_word_embeddings = false;
   AttentionGeometry full_attention;
   AttentionGeometry sliding_attention;
