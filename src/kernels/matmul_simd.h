@@ -60,10 +60,10 @@ struct Fp8Row {
   }
   Float16 Columns16(uint32_t k) const {
     const __m128i codes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(data + k));
-    const __m256i wide = _mm256_cvtepu8_epi16(codes);
-    const __m256i sign = _mm256_slli_epi16(_mm256_and_si256(wide, _mm256_set1_epi16(0x80)), 8);
-    const __m256i rest = _mm256_slli_epi16(_mm256_and_si256(wide, _mm256_set1_epi16(0x7f)), 7);
-    return Simd::Multiply(Simd::FromFp16(_mm256_or_si256(sign, rest)), scale);
+    // Sign extension puts copies of the sign on top; after the shift one is in place and one is in the way.
+    const __m256i shifted = _mm256_slli_epi16(_mm256_cvtepi8_epi16(codes), 7);
+    const __m256i half = _mm256_and_si256(shifted, _mm256_set1_epi16(static_cast<int16_t>(0xbfff)));
+    return Simd::Multiply(Simd::FromFp16(half), scale);
   }
   const std::byte* data;
   const std::byte* scales;
