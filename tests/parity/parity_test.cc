@@ -1,0 +1,190 @@
+// Whole checkpoints against float64 references (tests/golden/model), and the laws that make results
+// independent of scheduling. Errors are relative: max |logit - reference| / max |reference|.
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <iostream>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "kernels/kernels.h"
+#include "parity_testutil.h"
+
+namespace mimo {
+namespace {
+
+// Float32 against float64: 24 bits of mantissa leave 2^-24 per operation; sums of some hundred terms through
+// six layers stay below 1e-5, and the published bound of the exact path leaves room for deeper models.
+constexpr double kFloat32Error = 1e-4;
+
+// Keys and values in bfloat16 are off by up to 2^-9 of their size. A softmax-weighted mean passes that on
+// about once per layer, for keys and for values, and five layers add up to 10 * 2^-9 = 2e-2.
+constexpr double kBfloat16KvError = 2e-2;
+
+// Rows whose best token leads by less than this share of the largest logit may choose another under rounding.
+constexpr double kTopTokenMargin = 1e-2;
+
+std::vector<std::string> FastVariants() {
+  std::vector<std::string> names;
+  for (const Kernels* kernels : SupportedKernels()) names.emplace_back(kernels->name);
+  return names;
+}
+
+// The seed of a test with random schedules; --gtest_random_seed=N replays it.
+uint32_t ScheduleSeed() {
+  const auto given = static_cast<uint32_t>(GTEST_FLAG_GET(random_seed));
+  const uint32_t seed = given != 0 ? given : std::random_device()() % 99999 + 1;
+  std::cout << "schedule seed " << seed << " (replay with --gtest_random_seed=" << seed << ")\n";
+  return seed;
+}
+
+std::vector<TokenId> RandomTokens(size_t count, uint32_t vocab_size, std::mt19937& random) {
+  std::vector<TokenId> tokens(count);
+  for (TokenId& token : tokens) token = std::uniform_int_distribution<TokenId>(0, vocab_size - 1)(random);
+  return tokens;
+}
+
+void ExpectClose(const SequenceLogits& logits, const SequenceLogits& reference, double bound) {
+  EXPECT_LE(RelativeError(logits.trunk, reference.trunk), bound);
+  ASSERT_EQ(logits.mtp.size(), reference.mtp.size());
+  for (size_t head = 0; head < reference.mtp.size(); ++head) {
+    EXPECT_LE(RelativeError(logits.mtp[head], reference.mtp[head]), bound) << "MTP head " << head;
+  }
+}
+
+class Parity : public testing::TestWithParam<std::string> {
+ protected:
+  // Opens the fixture and runs it as one sequence; an error fails the test.
+  void Load(WindowConvention convention) {
+    Result<Fixture> fixture = LoadFixture(GetParam(), convention);
+    ASSERT_TRUE(fixture) << fixture.error().message;
+    fixture_ = std::move(*fixture);
+    if (convention == WindowConvention::kOneMore) {
+      overrides_ = {{"sliding_window", std::to_string(fixture_.window + 1)}};
+    }
+  }
+
+  void Open(const RunOptions& options) {
+    Result<ParityRunner> runner = ParityRunner::Create(fixture_.path, overrides_, options);
+    ASSERT_TRUE(runner) << runner.error().message;
+    runner_.emplace_back(std::move(*runner));
+  }
+
+  // By the model opened last. Empty after a failure.
+  std::vector<SequenceLogits> Run(const std::vector<std::vector<TokenId>>& sequences,
+                                  const Schedule& schedule) {
+    Result<std::vector<SequenceLogits>> logits = runner_.back().Run(sequences, schedule);
+    EXPECT_TRUE(logits) << logits.error().message;
+    return logits ? std::move(*logits) : std::vector<SequenceLogits>(sequences.size());
+  }
+
+  SequenceLogits RunFixture(uint32_t chunk) {
+    return Run({fixture_.tokens}, ChunkedSchedule({fixture_.tokens}, chunk))[0];
+  }
+
+  // Calls `law` for the exact path and for every fast variant with bfloat16 keys and values.
+  void ForEachPath(const std::function<void(RunOptions)>& law) {
+    law({.path = ComputePath::kExact, .kv_type = KvType::kF32, .kernel_variant = {}, .num_threads = 1});
+    for (const std::string& variant : FastVariants()) {
+      SCOPED_TRACE(variant);
+      law({.path = ComputePath::kFast,
+           .kv_type = KvType::kBf16,
+           .kernel_variant = variant,
+           .num_threads = 1});
+    }
+  }
+
+  Fixture fixture_;
+  std::vector<ConfigOverride> overrides_;
+  std::vector<ParityRunner> runner_;
+};
+
+TEST_P(Parity, ExactPathMatchesTheReferenceWholeAndInChunks) {
+  for (const WindowConvention convention : {WindowConvention::kAsConfigured, WindowConvention::kOneMore}) {
+    if (!HasReference(GetParam(), convention)) continue;
+    SCOPED_TRACE(convention == WindowConvention::kOneMore ? "one more visible key" : "window as configured");
+    ASSERT_NO_FATAL_FAILURE(Load(convention));
+    ASSERT_NO_FATAL_FAILURE(Open({.path = ComputePath::kExact, .kv_type = KvType::kF32}));
+    ASSERT_EQ(runner_.back().config().num_nextn_predict_layers, fixture_.mtp_layers);
+    for (const uint32_t chunk : {64U, 7U, 3U, 1U}) {
+      SCOPED_TRACE(chunk);
+      ExpectClose(RunFixture(chunk), fixture_.reference, kFloat32Error);
+    }
+  }
+}
+
+TEST_P(Parity, FastPathWithFloat32KeysAndValuesMatchesTheReference) {
+  ASSERT_NO_FATAL_FAILURE(Load(WindowConvention::kAsConfigured));
+  for (const std::string& variant : FastVariants()) {
+    SCOPED_TRACE(variant);
+    ASSERT_NO_FATAL_FAILURE(
+        Open({.path = ComputePath::kFast, .kv_type = KvType::kF32, .kernel_variant = variant}));
+    EXPECT_EQ(runner_.back().kernel_variant(), variant);
+    ExpectClose(RunFixture(64), fixture_.reference, kFloat32Error);
+  }
+}
+
+TEST_P(Parity, FastPathWithBfloat16KeysAndValuesStaysInItsBoundAndKeepsTheTopToken) {
+  ASSERT_NO_FATAL_FAILURE(Load(WindowConvention::kAsConfigured));
+  for (const std::string& variant : FastVariants()) {
+    SCOPED_TRACE(variant);
+    ASSERT_NO_FATAL_FAILURE(
+        Open({.path = ComputePath::kFast, .kv_type = KvType::kBf16, .kernel_variant = variant}));
+    const SequenceLogits logits = RunFixture(64);
+    ExpectClose(logits, fixture_.reference, kBfloat16KvError);
+    EXPECT_EQ(TopTokenMismatches(logits.trunk, fixture_.reference.trunk, runner_.back().config().vocab_size,
+                                 kTopTokenMargin),
+              0U);
+  }
+}
+
+TEST_P(Parity, ChunkedPrefillEqualsWholePrefillToTheBit) {
+  ASSERT_NO_FATAL_FAILURE(Load(WindowConvention::kAsConfigured));
+  std::mt19937 random(ScheduleSeed());
+  ForEachPath([&](const RunOptions& options) {
+    ASSERT_NO_FATAL_FAILURE(Open(options));
+    // Longer than a KV block, so that chunks cross block boundaries too.
+    const std::vector<TokenId> tokens = RandomTokens(100, runner_.back().config().vocab_size, random);
+    const SequenceLogits whole = Run({tokens}, ChunkedSchedule({tokens}, 128))[0];
+    EXPECT_TRUE(Run({tokens}, RandomSchedule({tokens}, random))[0] == whole) << "random chunks";
+    EXPECT_TRUE(Run({tokens}, ChunkedSchedule({tokens}, 1))[0] == whole) << "one token at a time";
+  });
+}
+
+TEST_P(Parity, TwoThreadsEqualOneToTheBit) {
+  ASSERT_NO_FATAL_FAILURE(Load(WindowConvention::kAsConfigured));
+  std::mt19937 random(ScheduleSeed());
+  ForEachPath([&](RunOptions options) {
+    ASSERT_NO_FATAL_FAILURE(Open(options));
+    const std::vector<TokenId> tokens = RandomTokens(40, runner_.back().config().vocab_size, random);
+    const Schedule schedule = RandomSchedule({tokens}, random);
+    const SequenceLogits one = Run({tokens}, schedule)[0];
+    options.num_threads = 2;
+    ASSERT_NO_FATAL_FAILURE(Open(options));
+    EXPECT_TRUE(Run({tokens}, schedule)[0] == one);
+  });
+}
+
+TEST_P(Parity, BatchedSequencesEqualLoneOnesToTheBit) {
+  ASSERT_NO_FATAL_FAILURE(Load(WindowConvention::kAsConfigured));
+  std::mt19937 random(ScheduleSeed());
+  ForEachPath([&](const RunOptions& options) {
+    ASSERT_NO_FATAL_FAILURE(Open(options));
+    const uint32_t vocab_size = runner_.back().config().vocab_size;
+    const std::vector<std::vector<TokenId>> sequences = {
+        fixture_.tokens, RandomTokens(70, vocab_size, random), RandomTokens(5, vocab_size, random)};
+    const std::vector<SequenceLogits> batched = Run(sequences, RandomSchedule(sequences, random));
+    for (size_t i = 0; i < sequences.size(); ++i) {
+      const SequenceLogits alone = Run({sequences[i]}, ChunkedSchedule({sequences[i]}, 128))[0];
+      EXPECT_TRUE(batched[i] == alone) << "sequence " << i;
+    }
+  });
+}
+
+INSTANTIATE_TEST_SUITE_P(Fixtures, Parity, testing::ValuesIn(FixtureNames()),
+                         [](const testing::TestParamInfo<std::string>& info) { return info.param; });
+
+}  // namespace
+}  // namespace mimo
