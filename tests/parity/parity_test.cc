@@ -26,6 +26,14 @@ constexpr double kBfloat16KvError = 2e-2;
 // Rows whose best token leads by less than this share of the largest logit may choose another under rounding.
 constexpr double kTopTokenMargin = 1e-2;
 
+RunOptions ExactOptions() {
+  return {.path = ComputePath::kExact, .kv_type = KvType::kF32, .kernel_variant = {}, .num_threads = 1};
+}
+
+RunOptions FastOptions(const std::string& variant, KvType kv_type) {
+  return {.path = ComputePath::kFast, .kv_type = kv_type, .kernel_variant = variant, .num_threads = 1};
+}
+
 std::vector<std::string> FastVariants() {
   std::vector<std::string> names;
   for (const Kernels* kernels : SupportedKernels()) names.emplace_back(kernels->name);
@@ -86,7 +94,7 @@ class Parity : public testing::TestWithParam<std::string> {
 
   // Calls `law` for the exact path and for every fast variant with bfloat16 keys and values.
   void ForEachPath(const std::function<void(RunOptions)>& law) {
-    law({.path = ComputePath::kExact, .kv_type = KvType::kF32, .kernel_variant = {}, .num_threads = 1});
+    law(ExactOptions());
     for (const std::string& variant : FastVariants()) {
       SCOPED_TRACE(variant);
       law({.path = ComputePath::kFast,
@@ -106,7 +114,7 @@ TEST_P(Parity, ExactPathMatchesTheReferenceWholeAndInChunks) {
     if (!HasReference(GetParam(), convention)) continue;
     SCOPED_TRACE(convention == WindowConvention::kOneMore ? "one more visible key" : "window as configured");
     ASSERT_NO_FATAL_FAILURE(Load(convention));
-    ASSERT_NO_FATAL_FAILURE(Open({.path = ComputePath::kExact, .kv_type = KvType::kF32}));
+    ASSERT_NO_FATAL_FAILURE(Open(ExactOptions()));
     ASSERT_EQ(runner_.back().config().num_nextn_predict_layers, fixture_.mtp_layers);
     for (const uint32_t chunk : {64U, 7U, 3U, 1U}) {
       SCOPED_TRACE(chunk);
@@ -119,8 +127,7 @@ TEST_P(Parity, FastPathWithFloat32KeysAndValuesMatchesTheReference) {
   ASSERT_NO_FATAL_FAILURE(Load(WindowConvention::kAsConfigured));
   for (const std::string& variant : FastVariants()) {
     SCOPED_TRACE(variant);
-    ASSERT_NO_FATAL_FAILURE(
-        Open({.path = ComputePath::kFast, .kv_type = KvType::kF32, .kernel_variant = variant}));
+    ASSERT_NO_FATAL_FAILURE(Open(FastOptions(variant, KvType::kF32)));
     EXPECT_EQ(runner_.back().kernel_variant(), variant);
     ExpectClose(RunFixture(64), fixture_.reference, kFloat32Error);
   }
@@ -130,8 +137,7 @@ TEST_P(Parity, FastPathWithBfloat16KeysAndValuesStaysInItsBoundAndKeepsTheTopTok
   ASSERT_NO_FATAL_FAILURE(Load(WindowConvention::kAsConfigured));
   for (const std::string& variant : FastVariants()) {
     SCOPED_TRACE(variant);
-    ASSERT_NO_FATAL_FAILURE(
-        Open({.path = ComputePath::kFast, .kv_type = KvType::kBf16, .kernel_variant = variant}));
+    ASSERT_NO_FATAL_FAILURE(Open(FastOptions(variant, KvType::kBf16)));
     const SequenceLogits logits = RunFixture(64);
     ExpectClose(logits, fixture_.reference, kBfloat16KvError);
     EXPECT_EQ(TopTokenMismatches(logits.trunk, fixture_.reference.trunk, runner_.back().config().vocab_size,
@@ -184,7 +190,7 @@ TEST_P(Parity, BatchedSequencesEqualLoneOnesToTheBit) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Fixtures, Parity, testing::ValuesIn(FixtureNames()),
-                         [](const testing::TestParamInfo<std::string>& info) { return info.param; });
+                         [](const auto& fixture) { return fixture.param; });
 
 }  // namespace
 }  // namespace mimo
