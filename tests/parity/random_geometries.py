@@ -47,6 +47,7 @@ def random_geometry(draw):
         topk=draw.randint(1, min(experts, 8)), moe_inter=32 * draw.randint(1, 5), inter=draw.randint(8, 300),
         vocab=draw.randint(64, 500), window=draw.randint(2, 64), rope_theta=draw.choice([5e6, 1e7, 640000.0]),
         value_scale=draw.choice([0.707, 0.612]), eps=draw.choice([1e-5, 1e-6]),
+        embed_std=draw.choice([0.02, 1.0]),
         pattern="".join(draw.choice("01") for _ in range(layers)), weights=weights,
         router_bf16=draw.random() < 0.5 and container != "gguf", layout=draw.choice(["split", "fused"]),
         plain_scales=draw.random() < 0.3, mtp=draw.randint(0, 3), container=container,

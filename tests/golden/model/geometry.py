@@ -22,6 +22,7 @@ class Geometry:
     moe_inter: int = 16
     inter: int = 32
     vocab: int = 96
+    embed_std: float = 1.0  # small embeddings make the norms' epsilon count
     window: int = 4
     rope_theta: float = 5e6
     swa_rope_theta: float = 1e4

@@ -20,7 +20,8 @@ TOKENS = 24
 
 # name -> (number of tokens, geometry). Each name says what the fixture is for.
 SET = {
-    "flash_bf16": (TOKENS, Geometry(seed=1, pattern="011", layers=3, mtp=1, mtp_in_config=False)),
+    "flash_bf16": (TOKENS, Geometry(seed=1, pattern="011", layers=3, mtp=1, embed_std=0.02,
+                                     mtp_in_config=False)),
     "flash_f32_single_file": (19, Geometry(seed=2, weights="f32", container="single", head_dim=20, window=5)),
     "flash_fp8_chunked_k_scales": (23, Geometry(seed=3, weights="fp8", head_dim=144, v_head_dim=32, window=7)),
     "flash_fp8_plain_scales": (TOKENS, Geometry(seed=4, weights="fp8", plain_scales=True, head_dim=72, v_head_dim=48,
@@ -31,7 +32,7 @@ SET = {
     "v25_fp8_fused_two_column_blocks": (15, Geometry(seed=7, weights="fp8", layout="fused", hidden=160, head_dim=48,
                                                      v_head_dim=24, experts=2, topk=1, moe_inter=136, vocab=64)),
     "v26_mxfp4": (TOKENS, Geometry(seed=8, weights="mxfp4", layout="fused", router_bf16=True, eps=1e-6, heads=12,
-                                   v_head_dim=8, straddle=True, layers=3, mtp=1, moe_inter=32, rope_theta=1e7)),
+                                   v_head_dim=8, straddle=True, layers=3, mtp=1, embed_std=0.02, moe_inter=32, rope_theta=1e7)),
     "v26_mxfp4_single_file": (13, Geometry(seed=9, weights="mxfp4", layout="fused", router_bf16=True, eps=1e-6,
                                            container="single", hidden=96, moe_inter=64, heads=8)),
     "pro_fp8_equal_kv_heads": (TOKENS, Geometry(seed=10, weights="fp8", layout="fused", heads=8, swa_kv_heads=2,
@@ -52,8 +53,9 @@ SET = {
     "gguf_f32": (TOKENS, Geometry(seed=19, weights="f32", container="gguf", head_dim=20, moe_inter=8)),
     "gguf_f16_mtp": (19, Geometry(seed=20, weights="f16", container="gguf", mtp=2, experts=3, vocab=64, window=5)),
     "gguf_bf16_fused": (23, Geometry(seed=21, container="gguf", layout="fused", mtp=1, heads=8, swa_kv_heads=2,
-                                     value_scale=0.612, eps=1e-6)),
-    "mimo7b_bf16": (TOKENS, Geometry(family="mimo7b", seed=22, head_dim=16, rope_theta=640000.0, mtp=1)),
+                                     value_scale=0.612, eps=1e-6, embed_std=0.02)),
+    "mimo7b_bf16": (TOKENS, Geometry(family="mimo7b", seed=22, head_dim=16, rope_theta=640000.0, mtp=1,
+                                     embed_std=0.02)),
     "mimo7b_f32_single_file": (15, Geometry(family="mimo7b", seed=23, weights="f32", container="single", heads=3,
                                             kv_heads=1, head_dim=20, rope_theta=640000.0, mtp_in_config=False)),
 }

@@ -114,7 +114,7 @@ class RandomWeights:
 
     def _model(self):
         g = self.geometry
-        self._store("model.embed_tokens.weight", self._normal(g.vocab, g.hidden))
+        self._store("model.embed_tokens.weight", self._normal(g.vocab, g.hidden, std=g.embed_std))
         for layer in range(g.layers):
             prefix = f"model.layers.{layer}."
             self._norm(prefix + "input_layernorm")
