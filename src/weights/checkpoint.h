@@ -36,7 +36,8 @@ enum class StoredType : uint8_t {
   kI64,
   kF64,
   kBool,
-  kGgufQuantized
+  kGgufQuantized,
+  kOther,  // a type of the format that no MiMo tensor has
 };
 
 // One tensor inside a mapped file. `shape` is row-major, outermost first, also for GGUF.
