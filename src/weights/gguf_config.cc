@@ -165,16 +165,16 @@ class Translator {
   Status ReadRotaryDim() {
     const GgufValue* const value = Find("rope.dimension_count");
     if (value == nullptr) return {};
-    const std::optional<int64_t> rotary_dim = value->is_array ? std::nullopt : value->Integer();
+    const int64_t rotary_dim = value->is_array ? 0 : value->Integer().value_or(0);
     const auto head_dim = config_.find("head_dim");
-    if (!rotary_dim.has_value() || *rotary_dim < 2 || head_dim == config_.end() ||
-        static_cast<uint64_t>(*rotary_dim) > head_dim->get<uint64_t>()) {
+    if (rotary_dim < 2 || head_dim == config_.end() ||
+        static_cast<uint64_t>(rotary_dim) > head_dim->get<uint64_t>()) {
       return WrongValue("rope.dimension_count", "from 2 to attention.key_length");
     }
     // The interpreter truncates the product; half a dimension more keeps it clear of rounding. A factor of
     // one must stay one.
     const auto dimensions = static_cast<double>(head_dim->get<uint64_t>());
-    const auto rotated = static_cast<double>(*rotary_dim);
+    const auto rotated = static_cast<double>(rotary_dim);
     config_["partial_rotary_factor"] = rotated == dimensions ? 1.0 : (rotated + 0.5) / dimensions;
     return {};
   }
