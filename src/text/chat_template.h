@@ -1,8 +1,11 @@
 #pragma once
-// Messages -> prompt text, natively for each published MiMo template.
+// Messages -> prompt text, natively for each published MiMo template. The reference is the checkpoint's own
+// Jinja text; docs/formats/chat-template.md says for each kind how far the two are compared.
 
+#include <cstddef>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/status.h"
 #include "text/chat_message.h"
@@ -16,23 +19,48 @@ enum class ChatTemplateKind {
   kMimoV26,
 };
 
+// Half-open range of bytes.
+struct TextRange {
+  size_t begin = 0;
+  size_t end = 0;
+
+  bool operator==(const TextRange&) const = default;
+};
+
+struct RenderedPrompt {
+  std::string text;
+  // Spellings of control tokens ("<|im_end|>") that stand in messages or tools instead of the template:
+  // ordered and disjoint. Tokenise them with AddedTokens::kPlainText and everything between them with kParse,
+  // so that nobody's text can end a turn. <think>, <tool_call> and the other tags are never among them,
+  // because a replayed answer must become the tokens that the model generated.
+  std::vector<TextRange> plain_text_ranges;
+};
+
+// A small value; any thread may use it.
 class ChatTemplate {
  public:
-  // Recognises the checkpoint's own template text by what it prints; an empty text means the newest kind.
+  // Recognises the checkpoint's own template text by what it prints; an empty text means the newest kind, and
+  // so does Qwen2's plain ChatML, which tokenizer files carry along without the model knowing it.
   // kUnimplemented for a template of another model.
   static Result<ChatTemplate> Recognize(std::string_view template_text);
-  explicit ChatTemplate(ChatTemplateKind kind) : kind_(kind) {}
+  explicit ChatTemplate(ChatTemplateKind kind);
 
   ChatTemplateKind kind() const { return kind_; }
-  bool thinking_default() const;
+  bool thinking_default() const { return thinking_default_; }
 
-  // The prompt, special tokens spelled out; tokenise with AddedTokens::kParse.
+  // The prompt, special tokens spelled out. kInvalidArgument when there is no message.
+  Result<RenderedPrompt> RenderPrompt(const ChatRequest& request) const;
+  // The text alone.
   Result<std::string> Render(const ChatRequest& request) const;
   // What the prompt's end leaves the model in: true when the generated text begins inside a reasoning block.
+  // The published templates leave the opening tag to the model, edited ones may write it.
   bool StartsInReasoning(const ChatRequest& request) const;
 
  private:
   ChatTemplateKind kind_;
+  bool thinking_default_;
+  bool keep_all_reasoning_default_ = true;
+  bool opens_reasoning_ = false;  // the generation prompt ends in "<think>"
 };
 
 }  // namespace mimo
