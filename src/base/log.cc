@@ -30,13 +30,16 @@ void SetLogLevel(LogLevel level) { g_level = level; }
 void LogLine(LogLevel level, std::string_view text) {
   if (level < g_level.load(std::memory_order_relaxed)) return;
   std::string line = Prefix(level);
+  unsigned char previous = 0;
   for (const char c : text) {
     const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte == 0x7f) {
+    // The second range is C1, U+0080 to U+009F in UTF-8, which some terminals obey too.
+    if (byte < 0x20 || byte == 0x7f || (previous == 0xc2 && byte < 0xa0)) {
       line += fmt::format("\\x{:02x}", byte);
     } else {
       line += c;
     }
+    previous = byte;
   }
   line += '\n';
   std::fwrite(line.data(), 1, line.size(), stderr);  // one call: stdio locks the stream for its length

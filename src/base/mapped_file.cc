@@ -7,7 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
+#include <system_error>
 #include <utility>
 
 namespace mimo {
@@ -17,7 +17,7 @@ constexpr uint64_t kPageSize = 4096;
 
 tl::unexpected<Error> OpenError(const std::string& path) {
   if (errno == ENOENT) return NotFound("no such file ({})", path);
-  return InvalidArgument("cannot read the file: {} ({})", std::strerror(errno), path);
+  return InvalidArgument("cannot read the file: {} ({})", std::generic_category().message(errno), path);
 }
 
 }  // namespace
@@ -39,7 +39,8 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
 }
 
 Result<MappedFile> MappedFile::Open(const std::string& path) {
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  // O_NONBLOCK: opening a named pipe must fail below, not wait for a writer.
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return OpenError(path);
   struct stat info {};
   if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
@@ -66,7 +67,7 @@ Result<MappedFile> MappedFile::Open(const std::string& path) {
 void MappedFile::Populate(uint64_t offset, uint64_t size) const {
   if (offset >= size_) return;
   const uint64_t begin = offset / kPageSize * kPageSize;
-  const uint64_t end = std::min<uint64_t>(size_, offset + size);
+  const uint64_t end = offset + std::min<uint64_t>(size, size_ - offset);
 #ifdef MADV_POPULATE_READ
   if (madvise(data_ + begin, end - begin, MADV_POPULATE_READ) == 0) return;
 #endif

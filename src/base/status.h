@@ -1,4 +1,15 @@
 #pragma once
+// base/: what every other module stands on, and nothing about models.
+//
+//   status.h         errors as values (this file)      check.h          assertions about our own code
+//   json.h           JSON text <-> values              log.h            lines on stderr
+//   mapped_file.h    files as spans of bytes           progress_bar.h   the bar of a slow start
+//   number_formats.h bit patterns <-> float32          thread_pool.h    the loops of a forward step
+//   token_id.h       the one integer type all layers share
+//
+// It includes nothing of ours. A helper belongs here only when two modules need it and it has a name of its
+// own; there is no drawer of utilities.
+//
 // Errors are values. Whatever depends on input, disk, network or load returns Result or Status; a failed
 // MIMO_CHECK (base/check.h) is a bug of ours and stops the program. Exceptions never cross a file: the one
 // .cc that wraps a throwing library catches and converts there.

@@ -1,6 +1,6 @@
 // Workers spin for a short while between loops, because a decode step runs hundreds of loops of a few
 // microseconds and a sleeping thread wakes later than such a loop ends; after that they sleep, so that an
-// idle server is idle.
+// idle server is idle. Starting a loop touches the mutex only when a worker sleeps.
 
 #include "base/thread_pool.h"
 
@@ -10,6 +10,8 @@ namespace mimo {
 namespace {
 
 constexpr uint32_t kSpinsBeforeSleep = 20'000;  // about 100 microseconds
+// The caller never sleeps inside a loop, but lets a worker that lost its core have this one.
+constexpr uint32_t kSpinsBeforeYield = 2'000;
 
 inline void PauseCpu() {
 #if defined(__x86_64__)
@@ -21,61 +23,72 @@ inline void PauseCpu() {
 
 ThreadPool::ThreadPool(uint32_t num_threads) {
   if (num_threads == 0) num_threads = std::max(1U, std::thread::hardware_concurrency());
+  workers_.reserve(num_threads - 1);
   for (uint32_t i = 1; i < num_threads; ++i) {
     workers_.emplace_back([this, i] { WorkerLoop(i); });
   }
 }
 
 ThreadPool::~ThreadPool() {
-  {
-    const std::lock_guard lock(sleep_mutex_);
-    stopping_ = true;
-    ++generation_;
-  }
-  wake_.notify_all();
+  stopping_ = true;
+  generation_.fetch_add(1);
+  WakeSleepers();
   for (std::thread& worker : workers_) worker.join();
 }
 
-void ThreadPool::ParallelFor(uint32_t num_tasks, const std::function<void(uint32_t, uint32_t)>& task) {
+void ThreadPool::RunLoop(uint32_t num_tasks, TaskReference task) {
   if (num_tasks == 0) return;
   if (num_tasks == 1 || workers_.empty()) {
-    for (uint32_t i = 0; i < num_tasks; ++i) task(i, 0);
+    for (uint32_t i = 0; i < num_tasks; ++i) task.invoke(task.callable, i, 0);
     return;
   }
-  task_ = &task;
+  task_ = task;
   num_tasks_ = num_tasks;
   next_task_.store(0, std::memory_order_relaxed);
   workers_busy_.store(static_cast<uint32_t>(workers_.size()), std::memory_order_relaxed);
-  {
-    const std::lock_guard lock(sleep_mutex_);
-    generation_.fetch_add(1, std::memory_order_release);
-  }
-  wake_.notify_all();
+  generation_.fetch_add(1);  // publishes the four lines above
+  WakeSleepers();
   RunTasks(0);
-  while (workers_busy_.load(std::memory_order_acquire) != 0) PauseCpu();
+  uint32_t spins = 0;
+  while (workers_busy_.load(std::memory_order_acquire) != 0) {
+    if (++spins < kSpinsBeforeYield) {
+      PauseCpu();
+    } else {
+      std::this_thread::yield();
+    }
+  }
+}
+
+void ThreadPool::WakeSleepers() {
+  // A worker raises num_sleeping_ and then looks at generation_; the caller raises generation_ and then looks
+  // at num_sleeping_. In the single order of sequentially consistent operations at least one sees the other.
+  if (num_sleeping_.load() == 0) return;
+  { const std::lock_guard lock(sleep_mutex_); }  // whoever was about to wait now waits
+  wake_.notify_all();
 }
 
 void ThreadPool::RunTasks(uint32_t thread_index) {
   while (true) {
     const uint32_t index = next_task_.fetch_add(1, std::memory_order_relaxed);
     if (index >= num_tasks_) return;
-    (*task_)(index, thread_index);
+    task_.invoke(task_.callable, index, thread_index);
   }
 }
 
+void ThreadPool::WaitForLoop(uint64_t seen) {
+  for (uint32_t spins = 0; spins < kSpinsBeforeSleep; ++spins) {
+    if (generation_.load(std::memory_order_acquire) != seen) return;
+    PauseCpu();
+  }
+  std::unique_lock lock(sleep_mutex_);
+  num_sleeping_.fetch_add(1);
+  wake_.wait(lock, [&] { return generation_.load() != seen; });
+  num_sleeping_.fetch_sub(1);
+}
+
 void ThreadPool::WorkerLoop(uint32_t thread_index) {
-  uint64_t seen = 0;
-  while (true) {
-    uint32_t spins = 0;
-    while (generation_.load(std::memory_order_acquire) == seen) {
-      if (++spins < kSpinsBeforeSleep) {
-        PauseCpu();
-        continue;
-      }
-      std::unique_lock lock(sleep_mutex_);
-      wake_.wait(lock, [&] { return generation_.load(std::memory_order_acquire) != seen; });
-    }
-    seen = generation_.load(std::memory_order_acquire);
+  for (uint64_t seen = 0;; ++seen) {  // the caller starts no loop before all workers have left the last one
+    WaitForLoop(seen);
     if (stopping_) return;
     RunTasks(thread_index);
     workers_busy_.fetch_sub(1, std::memory_order_release);

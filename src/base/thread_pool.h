@@ -4,10 +4,10 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <mutex>
 #include <thread>
+#include <type_traits>
 #include <vector>
 
 namespace mimo {
@@ -26,19 +26,36 @@ class ThreadPool {
 
   // Calls task(index, thread_index) for each index in [0, num_tasks) and returns when all are done. Tasks are
   // handed out one by one in ascending order. thread_index < num_threads() selects per-thread scratch memory.
-  void ParallelFor(uint32_t num_tasks,
-                   const std::function<void(uint32_t index, uint32_t thread_index)>& task);
+  // Never allocates. A task must not throw and must not start a loop of its own.
+  template <typename Task>
+  void ParallelFor(uint32_t num_tasks, const Task& task) {
+    static_assert(std::is_invocable_v<const Task&, uint32_t, uint32_t>);
+    RunLoop(num_tasks, {&task, [](const void* callable, uint32_t index, uint32_t thread_index) {
+                          (*static_cast<const Task*>(callable))(index, thread_index);
+                        }});
+  }
 
  private:
-  void WorkerLoop(uint32_t thread_index);
+  // A non-owning reference to the caller's task. Not std::function, which allocates once the task captures
+  // more than two words, on every loop of every token.
+  struct TaskReference {
+    const void* callable = nullptr;
+    void (*invoke)(const void* callable, uint32_t index, uint32_t thread_index) = nullptr;
+  };
+
+  void RunLoop(uint32_t num_tasks, TaskReference task);
   void RunTasks(uint32_t thread_index);
+  void WorkerLoop(uint32_t thread_index);
+  void WaitForLoop(uint64_t seen);
+  void WakeSleepers();
 
   std::vector<std::thread> workers_;
-  const std::function<void(uint32_t, uint32_t)>* task_ = nullptr;  // valid while a loop runs
+  TaskReference task_;  // valid while a loop runs
   uint32_t num_tasks_ = 0;
   std::atomic<uint32_t> next_task_{0};
   std::atomic<uint32_t> workers_busy_{0};
   std::atomic<uint64_t> generation_{0};  // counts loops; a worker that sees it change joins the new loop
+  std::atomic<uint32_t> num_sleeping_{0};
   std::atomic<bool> stopping_{false};
   std::mutex sleep_mutex_;
   std::condition_variable wake_;
