@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# Every ring of tests, quickest answer first. A failing ring does not stop the others; the last line sums them.
+#   release     all tests that CMake knows: unit, tree, fuzz corpora, parity, command line, server
+#   asan        unit tests and fuzz corpora under AddressSanitizer and UndefinedBehaviorSanitizer
+#   tsan        tests of the modules with threads under ThreadSanitizer
+#   clang-tidy  one test
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+passed=0
+failed=0
+failed_rings=()
+
+fail_ring() {  # NAME: a ring that could not even count its tests
+  failed=$((failed + 1))
+  failed_rings+=("$1")
+}
+
+run_ctest() {  # NAME FOLDER [CTEST_ARGUMENT]...
+  local name=$1 folder=$2 log summary
+  shift 2
+  log="$folder/ctest.log"
+  ctest --test-dir "$folder" --output-on-failure --no-tests=error -j "$(nproc)" "$@" 2>&1 | tee "$log" |
+    grep -vE '^ *(Start +[0-9]+:|[0-9]+/[0-9]+ Test +#[0-9]+: .* Passed )'
+  summary=$(grep -oE '[0-9]+ tests failed out of [0-9]+' "$log")
+  if [[ ! "$summary" =~ ^([0-9]+)\ tests\ failed\ out\ of\ ([0-9]+)$ ]]; then
+    fail_ring "$name"
+    return
+  fi
+  failed=$((failed + BASH_REMATCH[1]))
+  passed=$((passed + BASH_REMATCH[2] - BASH_REMATCH[1]))
+  [[ ${BASH_REMATCH[1]} -eq 0 ]] || failed_rings+=("$name")
+}
+
+ring() {  # NAME: the heading of a ring
+  echo "== $1 (after $((SECONDS / 60)) min $((SECONDS % 60)) s)"
+}
+
+ring release
+if scripts/build.sh release -DMIMO_TESTS=ON -- all > build-release.log 2>&1; then
+  run_ctest release build
+else
+  tail -n 60 build-release.log
+  fail_ring release
+fi
+
+ring clang-tidy
+if scripts/run_clang_tidy.sh build; then
+  passed=$((passed + 1))
+else
+  fail_ring clang-tidy
+fi
+
+for sanitizer in asan tsan; do
+  ring "$sanitizer"
+  targets=(unit_tests)
+  filter=()
+  if [[ "$sanitizer" == tsan ]]; then
+    targets=(base_test)
+    [[ -f src/engine/engine_test.cc ]] && targets+=(engine_test)
+    filter=(-L '^threads$')
+  else
+    filter=(-L '^(unit|fuzz)$')
+  fi
+  if scripts/build.sh "$sanitizer" -- "${targets[@]}" > "build-$sanitizer.log" 2>&1; then
+    run_ctest "$sanitizer" "build-$sanitizer" "${filter[@]}"
+  else
+    tail -n 60 "build-$sanitizer.log"
+    fail_ring "$sanitizer"
+  fi
+done
+
+ring end
+[[ ${#failed_rings[@]} -eq 0 ]] || echo "failed rings: ${failed_rings[*]}"
+echo "$passed passed, $failed failed"
+[[ $failed -eq 0 ]]
