@@ -25,11 +25,11 @@
 namespace mimo {
 
 struct GenerationRequest {
-  std::vector<TokenId> prompt;  // at least one token
-  SamplingParams sampling;
-  uint32_t max_tokens = 0;                // 0 = up to the end of the context
-  std::vector<TokenId> stop_token_ids;    // end the sequence, are not part of the text
-  std::vector<std::string> stop_strings;  // cut the text before the first of them
+  std::vector<TokenId> prompt = {};  // at least one token
+  SamplingParams sampling = {};
+  uint32_t max_tokens = 0;                     // 0 = up to the end of the context
+  std::vector<TokenId> stop_token_ids = {};    // end the sequence, are not part of the text
+  std::vector<std::string> stop_strings = {};  // cut the text before the first of them
   bool ignore_eos = false;
   bool skip_special_tokens = true;
 };
@@ -46,7 +46,7 @@ struct GenerationUsage {
 };
 
 // One step's news of one request. Delivered on the engine thread: the receiver must only hand it on, never
-// wait.
+// wait. It may call Submit, Cancel and load; it must not destroy the engine.
 struct GenerationEvent {
   std::string text;                    // whole code points; stop strings already cut
   std::vector<SampledToken> tokens;    // tokens sampled since the last event, stop tokens included
@@ -63,24 +63,27 @@ struct RequestId {
 
 struct EngineOptions {
   uint32_t context_max = 0;            // tokens of one sequence; 0 = the model's, bounded by memory for KV
-  uint32_t sequences_max = 16;         // running at once
+  uint32_t sequences_max = 16;         // running at once; at most tokens_per_step_max
   uint32_t requests_queued_max = 256;  // beyond this, Submit answers kResourceExhausted at once
-  uint32_t tokens_per_step_max = 512;  // prefill chunk budget shared by the sequences of a step
+  uint32_t tokens_per_step_max = 512;  // shared by the sequences of a step; at most the model's
   KvType kv_type = KvType::kBf16;
-  uint64_t kv_memory_bytes_max = 0;  // 0 = a share of this machine's free memory
+  uint64_t kv_memory_bytes_max = 0;                  // 0 = a share of this machine's free memory
+  std::chrono::milliseconds step_time_max{300'000};  // a longer step makes Health report an error
 };
 
 // Thread-safe.
 class Engine {
  public:
-  // `tokenizer` must outlive the engine.
+  // `tokenizer` must outlive the engine. kInvalidArgument: options that contradict the model or each other.
+  // kResourceExhausted: kv_memory_bytes_max is too small for the context.
   static Result<std::unique_ptr<Engine>> Create(Model model, const Tokenizer& tokenizer,
                                                 const EngineOptions& options);
   // Cancels what is running and joins the engine thread.
   virtual ~Engine() = default;
 
   // kInvalidArgument: an empty prompt, a bad parameter, a prompt that exceeds the context.
-  // kResourceExhausted: queue full. After success exactly one event with `finish` follows.
+  // kResourceExhausted: queue full. kUnavailable: the engine has failed. After success exactly one event with
+  // `finish` follows, perhaps before Submit returns.
   virtual Result<RequestId> Submit(GenerationRequest request, EventSink sink) = 0;
   // The request ends with kCancelled after the current step and gives its memory back. Unknown ids are
   // ignored.

@@ -22,9 +22,9 @@ struct SamplingParams {
       1.0F;  // divides (or multiplies, if negative) logits of tokens seen in prompt and output
   float presence_penalty = 0.0F;   // subtracted once from tokens of the output
   float frequency_penalty = 0.0F;  // subtracted once per occurrence in the output
-  std::vector<std::pair<TokenId, float>> logit_bias;
-  std::optional<uint64_t> seed;  // equal seed, request and model give equal tokens, alone or in a batch
-  uint32_t logprobs = 0;         // alternatives to report per token, at most kLogprobsMax
+  std::vector<std::pair<TokenId, float>> logit_bias = {};
+  std::optional<uint64_t> seed = {};  // equal seed, request and model give equal tokens, alone or in a batch
+  uint32_t logprobs = 0;              // alternatives to report per token, at most kLogprobsMax
   bool report_logprobs = false;
 };
 constexpr uint32_t kLogprobsMax = 20;
@@ -40,7 +40,7 @@ struct TokenLogprob {
 struct SampledToken {
   TokenId token = 0;
   float logprob = 0;
-  std::vector<TokenLogprob> top;  // likeliest first; `logprobs` entries
+  std::vector<TokenLogprob> top = {};  // likeliest first; `logprobs` entries
 };
 
 }  // namespace mimo

@@ -1,0 +1,51 @@
+#include "engine/engine.h"
+
+#include <utility>
+
+#include "engine/engine_loop.h"
+#include "engine/kv_plan.h"
+#include "engine/model_runner.h"
+
+namespace mimo {
+namespace {
+
+Status CheckEngineOptions(const EngineOptions& options, const ModelOptions& model_options) {
+  if (options.sequences_max == 0 || options.requests_queued_max == 0) {
+    return InvalidArgument("sequences_max and requests_queued_max must be at least 1");
+  }
+  if (options.tokens_per_step_max < options.sequences_max) {
+    return InvalidArgument("a step of {} tokens cannot serve {} sequences", options.tokens_per_step_max,
+                           options.sequences_max);
+  }
+  if (options.tokens_per_step_max > model_options.tokens_per_step_max) {
+    return InvalidArgument("a step of {} tokens exceeds the {} that the model was created for",
+                           options.tokens_per_step_max, model_options.tokens_per_step_max);
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Engine>> Engine::Create(Model model, const Tokenizer& tokenizer,
+                                               const EngineOptions& options) {
+  MIMO_RETURN_IF_ERROR(CheckEngineOptions(options, model.options()));
+  EngineOptions effective = options;
+  if (model.options().path == ComputePath::kExact) effective.kv_type = KvType::kF32;
+  MIMO_ASSIGN_OR_RETURN(const KvPlan plan, PlanKvMemory(model.config(), effective, MemoryBytesAvailable()));
+  MIMO_ASSIGN_OR_RETURN(KvStorage kv,
+                        KvStorage::Create(model.config(), {.type = effective.kv_type,
+                                                           .num_blocks = plan.num_blocks,
+                                                           .num_rings = effective.sequences_max}));
+  const EngineLoopOptions loop_options{
+      .scheduler = {.context_max = plan.context_max,
+                    .sequences_max = effective.sequences_max,
+                    .tokens_per_step_max = effective.tokens_per_step_max,
+                    .num_blocks = plan.num_blocks},
+      .requests_queued_max = effective.requests_queued_max,
+      .step_time_max = effective.step_time_max,
+  };
+  return std::make_unique<EngineLoop>(MakeModelRunner(std::move(model), std::move(kv)), tokenizer,
+                                      loop_options);
+}
+
+}  // namespace mimo

@@ -1,0 +1,203 @@
+#include "engine/engine_loop.h"
+
+#include <random>
+#include <utility>
+
+#include "base/log.h"
+#include "engine/sampling_random.h"
+
+namespace mimo {
+namespace {
+
+uint64_t SeedOfThisRun() {
+  std::random_device device;
+  return (uint64_t{device()} << 32) | device();
+}
+
+}  // namespace
+
+EngineLoop::EngineLoop(std::unique_ptr<ModelRunner> runner, const Tokenizer& tokenizer,
+                       const EngineLoopOptions& options)
+    : options_(options),
+      runner_(std::move(runner)),
+      tokenizer_(tokenizer),
+      seed_(SeedOfThisRun()),
+      scheduler_(options.scheduler),
+      sampler_(runner_->config().vocab_size),
+      load_{.kv_blocks_total = options.scheduler.num_blocks},
+      thread_([this] { Run(); }) {}
+
+EngineLoop::~EngineLoop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  mail_arrived_.notify_one();
+  thread_.join();
+}
+
+// ---- Any thread ----
+
+Result<RequestId> EngineLoop::Submit(GenerationRequest request, EventSink sink) {
+  GenerationContext context{
+      .context_max = options_.scheduler.context_max, .config = &runner_->config(), .tokenizer = &tokenizer_};
+  MIMO_RETURN_IF_ERROR(CheckGenerationRequest(request, context));
+  {
+    const std::lock_guard lock(mutex_);
+    if (failure_) return Unavailable("the engine has failed: {}", failure_->message);
+    if (stopping_) return Unavailable("the engine is stopping");
+    const size_t num_waiting = load_.waiting + submitted_.size();
+    if (num_waiting >= options_.requests_queued_max) {
+      return ResourceExhausted("the queue is full: {} requests wait", num_waiting);
+    }
+    // Created under the lock, so that ids rise in the order of the mailbox.
+    context.id = next_id_++;
+    context.seed = RandomBits(seed_, context.id);
+    submitted_.push_back(std::make_unique<Generation>(std::move(request), std::move(sink), context));
+  }
+  mail_arrived_.notify_one();
+  return RequestId{context.id};
+}
+
+void EngineLoop::Cancel(RequestId id) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (failure_) return;
+    cancelled_.push_back(id.value);
+  }
+  mail_arrived_.notify_one();
+}
+
+Status EngineLoop::Health() const {
+  const std::lock_guard lock(mutex_);
+  if (failure_) return Unavailable("the engine has failed: {}", failure_->message);
+  if (!step_began_at_) return {};
+  const auto elapsed = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - *step_began_at_);
+  if (elapsed <= options_.step_time_max) return {};
+  return Unavailable("the engine has not finished its step for {} ms", elapsed.count());
+}
+
+Engine::Load EngineLoop::load() const {
+  const std::lock_guard lock(mutex_);
+  Load load = load_;
+  load.waiting += static_cast<uint32_t>(submitted_.size());
+  return load;
+}
+
+// ---- The engine thread ----
+
+void EngineLoop::Run() {
+  while (WaitForMail()) {
+    TakeMail();
+    if (const Status status = Step(); !status) return FailEverything(status.error());
+    PublishLoad();
+  }
+  CancelEverything();
+}
+
+// False when the engine stops. Does not wait while there is work.
+bool EngineLoop::WaitForMail() {
+  std::unique_lock lock(mutex_);
+  mail_arrived_.wait(
+      lock, [&] { return stopping_ || !submitted_.empty() || !cancelled_.empty() || !generations_.empty(); });
+  step_began_at_ = Clock::now();
+  return !stopping_;
+}
+
+void EngineLoop::TakeMail() {
+  std::vector<std::unique_ptr<Generation>> submitted;
+  std::vector<uint64_t> cancelled;
+  {
+    const std::lock_guard lock(mutex_);
+    submitted.swap(submitted_);
+    cancelled.swap(cancelled_);
+    load_.waiting += static_cast<uint32_t>(submitted.size());
+  }
+  for (std::unique_ptr<Generation>& generation : submitted) {
+    scheduler_.Enqueue(&generation->sequence());
+    const uint64_t id = generation->sequence().id;
+    generations_.emplace(id, std::move(generation));
+  }
+  for (const uint64_t id : cancelled) {
+    if (!generations_.contains(id)) continue;  // it has ended meanwhile
+    TakeOut(id)->Cancel();
+  }
+}
+
+Status EngineLoop::Step() {
+  scheduler_.AdmitSequences();  // waiting -> running, while KV blocks and rings last
+  MarkAdmitted();
+  const std::span<const ScheduledChunk> step = scheduler_.NextStep();
+  if (step.empty()) return {};
+  // From here to AcceptLogits no sequence joins or leaves the batch.
+  MIMO_ASSIGN_OR_RETURN(const std::span<const float> logits, Forward(step));
+  scheduler_.CommitStep();
+  AcceptLogits(step, logits);  // sample, append, stop conditions, news to the sinks, free memory
+  return {};
+}
+
+void EngineLoop::MarkAdmitted() {
+  for (Sequence* sequence : scheduler_.running()) generations_.at(sequence->id)->MarkAdmitted();
+}
+
+Result<std::span<const float>> EngineLoop::Forward(std::span<const ScheduledChunk> step) {
+  batch_.clear();
+  for (const ScheduledChunk& chunk : step) {
+    const Sequence& sequence = *chunk.sequence;
+    batch_.push_back({.tokens = std::span(sequence.tokens).subspan(sequence.num_computed, chunk.num_tokens),
+                      .first_position = sequence.num_computed,
+                      .blocks = sequence.blocks,
+                      .ring = sequence.ring,
+                      .logits = chunk.samples ? LogitsWanted::kLast : LogitsWanted::kNone});
+  }
+  return runner_->Forward(batch_);
+}
+
+void EngineLoop::AcceptLogits(std::span<const ScheduledChunk> step, std::span<const float> logits) {
+  const size_t vocab_size = runner_->config().vocab_size;
+  size_t row = 0;
+  for (const ScheduledChunk& chunk : step) {
+    if (!chunk.samples) continue;
+    const uint64_t id = chunk.sequence->id;
+    const bool is_over =
+        generations_.at(id)->AcceptLogits(logits.subspan(row * vocab_size, vocab_size), sampler_);
+    ++row;
+    if (is_over) TakeOut(id);
+  }
+}
+
+// Removes a generation and gives its memory back.
+std::unique_ptr<Generation> EngineLoop::TakeOut(uint64_t id) {
+  const auto position = generations_.find(id);
+  std::unique_ptr<Generation> generation = std::move(position->second);
+  generations_.erase(position);
+  scheduler_.Remove(&generation->sequence());
+  return generation;
+}
+
+void EngineLoop::PublishLoad() {
+  const std::lock_guard lock(mutex_);
+  load_.running = scheduler_.num_running();
+  load_.waiting = scheduler_.num_waiting();
+  load_.kv_blocks_used = scheduler_.num_blocks() - scheduler_.num_blocks_free();
+  step_began_at_.reset();
+}
+
+void EngineLoop::FailEverything(const Error& error) {
+  LogLine(LogLevel::kError, fmt::format("the engine stops: {}", error.message));
+  {
+    const std::lock_guard lock(mutex_);
+    failure_ = error;  // from here Submit refuses
+  }
+  TakeMail();
+  while (!generations_.empty()) TakeOut(generations_.begin()->first)->Fail(error);
+  PublishLoad();
+}
+
+void EngineLoop::CancelEverything() {
+  TakeMail();
+  while (!generations_.empty()) TakeOut(generations_.begin()->first)->Cancel();
+  PublishLoad();
+}
+
+}  // namespace mimo

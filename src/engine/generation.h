@@ -1,0 +1,67 @@
+#pragma once
+// One request on its way through the engine: samples, text, stop conditions and usage.
+
+#include <chrono>
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "engine/engine.h"
+#include "engine/sampler.h"
+#include "engine/scheduler.h"
+#include "engine/stop_matcher.h"
+#include "text/tokenizer.h"
+
+namespace mimo {
+
+struct GenerationContext {
+  uint64_t id = 0;
+  uint64_t seed = 0;  // for a request without one
+  uint32_t context_max = 0;
+  const ModelConfig* config = nullptr;
+  const Tokenizer* tokenizer = nullptr;  // outlives the generation
+};
+
+// kInvalidArgument when the request cannot run: its prompt, its sampling parameters or its stop strings.
+Status CheckGenerationRequest(const GenerationRequest& request, const GenerationContext& context);
+
+// Not thread-safe: created by the thread that submits, then used by the engine thread only. Calls the sink
+// from its own methods; after Finish no more.
+class Generation {
+ public:
+  // Requires: CheckGenerationRequest accepted `request`.
+  Generation(GenerationRequest request, EventSink sink, const GenerationContext& context);
+
+  Sequence& sequence() { return sequence_; }
+
+  // Notes the time of the first admission; later ones, after a preemption, change nothing.
+  void MarkAdmitted();
+  // Chooses the next token from `logits` [vocab_size], appends it and sends the news. True when the
+  // generation is over, its last event sent.
+  bool AcceptLogits(std::span<const float> logits, Sampler& sampler);
+  // Sends the last event without another token: kCancelled.
+  void Cancel();
+  // Sends the last event: kError.
+  void Fail(Error error);
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  std::optional<FinishReason> AcceptToken(TokenId token, GenerationEvent* event);
+  bool IsStopToken(TokenId token) const;
+  void Send(GenerationEvent event);
+
+  Sequence sequence_;
+  SamplingState sampling_;
+  Detokenizer detokenizer_;
+  StopMatcher stop_matcher_;
+  EventSink sink_;
+  std::vector<TokenId> stop_token_ids_;  // of the request and, unless ignored, of the model; sorted
+  uint32_t completion_tokens_max_;
+  GenerationUsage usage_;
+  const Clock::time_point submitted_at_;
+  std::optional<Clock::time_point> admitted_at_;
+  std::optional<Clock::time_point> first_token_at_;
+};
+
+}  // namespace mimo

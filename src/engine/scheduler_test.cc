@@ -1,0 +1,150 @@
+#include "engine/scheduler.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+
+namespace mimo {
+namespace {
+
+constexpr uint32_t kBlock = kKvBlockTokens;
+
+// Plays the engine: owns the sequences and appends a token wherever a step samples.
+class SchedulerTest : public ::testing::Test {
+ protected:
+  Sequence& Add(Scheduler& scheduler, uint32_t prompt_tokens) {
+    auto sequence = std::make_unique<Sequence>();
+    sequence->id = sequences_.size();
+    sequence->tokens.assign(prompt_tokens, 1);
+    sequences_.push_back(std::move(sequence));
+    scheduler.Enqueue(sequences_.back().get());
+    return *sequences_.back();
+  }
+
+  // One step; the number of tokens per sequence, 0 for those that are not in it.
+  std::vector<uint32_t> Step(Scheduler& scheduler) {
+    scheduler.AdmitSequences();
+    std::vector<uint32_t> num_tokens(sequences_.size());
+    const auto step = scheduler.NextStep();
+    for (const ScheduledChunk& chunk : step) {
+      num_tokens[chunk.sequence->id] = chunk.num_tokens;
+      EXPECT_GE(chunk.sequence->blocks.size(), KvBlocksFor(chunk.sequence->num_computed + chunk.num_tokens));
+    }
+    scheduler.CommitStep();
+    for (const ScheduledChunk& chunk : step) {
+      if (chunk.samples) chunk.sequence->tokens.push_back(1);
+    }
+    return num_tokens;
+  }
+
+  std::vector<std::unique_ptr<Sequence>> sequences_;
+};
+
+using Counts = std::vector<uint32_t>;
+
+TEST_F(SchedulerTest, SplitsAPromptIntoChunksAndThenDecodes) {
+  Scheduler scheduler(
+      {.context_max = 1000, .sequences_max = 4, .tokens_per_step_max = 40, .num_blocks = 100});
+  Add(scheduler, 90);
+  EXPECT_EQ(Step(scheduler), Counts{40});
+  EXPECT_EQ(Step(scheduler), Counts{40});
+  EXPECT_EQ(Step(scheduler), Counts{10});
+  EXPECT_EQ(Step(scheduler), Counts{1});
+  EXPECT_EQ(Step(scheduler), Counts{1});
+}
+
+TEST_F(SchedulerTest, ServesDecodingSequencesFirstAndSharesTheRest) {
+  Scheduler scheduler(
+      {.context_max = 1000, .sequences_max = 4, .tokens_per_step_max = 41, .num_blocks = 100});
+  Add(scheduler, 5);
+  EXPECT_EQ(Step(scheduler), Counts{5});
+  Add(scheduler, 300);
+  Add(scheduler, 4);
+  Add(scheduler, 300);
+  // One for the decoding sequence; 40 left: 4 are enough for the short prompt, the long ones share 36.
+  EXPECT_EQ(Step(scheduler), (Counts{1, 18, 4, 18}));
+  EXPECT_EQ(Step(scheduler), (Counts{1, 19, 1, 20}));
+}
+
+TEST_F(SchedulerTest, GivesEveryRunningSequenceATokenFromTheSmallestBudget) {
+  Scheduler scheduler({.context_max = 1000, .sequences_max = 3, .tokens_per_step_max = 3, .num_blocks = 100});
+  for (int i = 0; i < 3; ++i) Add(scheduler, 10);
+  EXPECT_EQ(Step(scheduler), (Counts{1, 1, 1}));
+}
+
+TEST_F(SchedulerTest, AdmitsInTheOrderOfArrivalWithoutOvertaking) {
+  Scheduler scheduler(
+      {.context_max = 4 * kBlock, .sequences_max = 8, .tokens_per_step_max = 500, .num_blocks = 4});
+  Add(scheduler, kBlock);
+  Add(scheduler, 4 * kBlock);  // needs the whole pool
+  Add(scheduler, 1);           // would fit now
+  Step(scheduler);
+  EXPECT_EQ(scheduler.num_running(), 1U);
+  EXPECT_EQ(scheduler.num_waiting(), 2U);
+  scheduler.Remove(sequences_[0].get());
+  Step(scheduler);
+  EXPECT_TRUE(sequences_[1]->is_running);
+  EXPECT_FALSE(sequences_[2]->is_running);
+}
+
+TEST_F(SchedulerTest, RunsNoMoreSequencesThanThereAreRings) {
+  Scheduler scheduler({.context_max = 100, .sequences_max = 2, .tokens_per_step_max = 50, .num_blocks = 50});
+  for (int i = 0; i < 3; ++i) Add(scheduler, 1);
+  EXPECT_EQ(Step(scheduler), (Counts{1, 1, 0}));
+  EXPECT_NE(sequences_[0]->ring.value, sequences_[1]->ring.value);
+  const uint32_t freed = sequences_[0]->ring.value;
+  scheduler.Remove(sequences_[0].get());
+  EXPECT_EQ(Step(scheduler), (Counts{0, 1, 1}));
+  EXPECT_EQ(sequences_[2]->ring.value, freed);
+}
+
+TEST_F(SchedulerTest, PreemptsTheYoungestWhenBlocksRunOut) {
+  Scheduler scheduler(
+      {.context_max = 4 * kBlock, .sequences_max = 4, .tokens_per_step_max = 500, .num_blocks = 4});
+  Add(scheduler, kBlock - 1);
+  Add(scheduler, kBlock - 1);
+  Add(scheduler, 1);
+  Step(scheduler);
+  ASSERT_EQ(scheduler.num_running(), 2U);  // the third waits for a spare block per running sequence
+  // Both run into their second block: the pool is used up, and after that the third blocks cannot both be
+  // had.
+  while (sequences_[1]->is_running) Step(scheduler);
+  EXPECT_TRUE(sequences_[0]->is_running);
+  EXPECT_EQ(sequences_[0]->blocks.size(), 3U);
+  EXPECT_TRUE(sequences_[1]->blocks.empty());
+  EXPECT_EQ(sequences_[1]->num_computed, 0U);
+
+  // When the first one leaves, the preempted one comes back before the third and computes all of its tokens.
+  scheduler.Remove(sequences_[0].get());
+  const auto num_tokens = static_cast<uint32_t>(sequences_[1]->tokens.size());
+  EXPECT_EQ(num_tokens, 2 * kBlock + 1);
+  EXPECT_EQ(Step(scheduler), (Counts{0, num_tokens, 0}));
+}
+
+TEST_F(SchedulerTest, PreemptsTheSequenceItselfWhenItIsTheYoungest) {
+  Scheduler scheduler(
+      {.context_max = 3 * kBlock, .sequences_max = 2, .tokens_per_step_max = 500, .num_blocks = 4});
+  Add(scheduler, 3 * kBlock - 1);  // has three blocks and needs no more
+  Step(scheduler);
+  Add(scheduler, 1);
+  Step(scheduler);
+  EXPECT_FALSE(sequences_[1]->is_running);  // no spare block
+  EXPECT_EQ(scheduler.num_blocks_free(), 1U);
+}
+
+TEST_F(SchedulerTest, GivesEverythingBackWhenSequencesLeaveInAnyState) {
+  Scheduler scheduler(
+      {.context_max = 10 * kBlock, .sequences_max = 2, .tokens_per_step_max = 70, .num_blocks = 20});
+  Add(scheduler, 1);           // decoding
+  Add(scheduler, 5 * kBlock);  // in the middle of its prompt
+  Add(scheduler, 1);           // waiting
+  Step(scheduler);
+  Step(scheduler);
+  for (const size_t i : {1U, 2U, 0U}) scheduler.Remove(sequences_[i].get());
+  EXPECT_EQ(scheduler.num_blocks_free(), 20U);
+  EXPECT_EQ(scheduler.num_running() + scheduler.num_waiting(), 0U);
+  EXPECT_TRUE(scheduler.NextStep().empty());
+}
+
+}  // namespace
+}  // namespace mimo
