@@ -1,0 +1,92 @@
+#pragma once
+// Pieces of a reply -> OpenAI's chat completion object, or the chunks of its stream.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "server/choice_reader.h"
+#include "text/tokenizer.h"
+
+namespace mimo {
+
+// What all chunks of one reply share.
+struct ReplyIdentity {
+  std::string id;  // "chatcmpl-..."
+  int64_t created_unix_seconds = 0;
+  std::string model;
+};
+// With a new random id and the present time.
+ReplyIdentity NewReplyIdentity(const std::string& model);
+
+// {"prompt_tokens", "completion_tokens", "total_tokens", details}; the prompt that the choices share counts
+// once.
+Json UsageJson(const std::vector<ChoiceReader>& choices);
+
+// "stop", "length" or "tool_calls".
+std::string_view FinishReasonName(ChoiceEnd end);
+
+// Builds one choice of a stream as chunks.
+class ChatChunks {
+ public:
+  // `tokenizer` must outlive this.
+  ChatChunks(ReplyIdentity identity, uint32_t index, bool report_logprobs, const Tokenizer& tokenizer)
+      : identity_(std::move(identity)),
+        index_(index),
+        report_logprobs_(report_logprobs),
+        tokenizer_(tokenizer) {}
+
+  // The chunks for these pieces, in the order clients expect: the role first, once; reasoning, content, tool
+  // calls as they come; finish_reason last, alone.
+  std::vector<Json> Add(const ChoicePieces& pieces);
+  // {"choices": [], "usage": ...}
+  static Json UsageChunk(const ReplyIdentity& identity, Json usage);
+
+ private:
+  // Carries the log-probabilities that wait, so that none is lost when the parser holds text back.
+  Json Chunk(Json delta, Json finish_reason);
+
+  const ReplyIdentity identity_;
+  const uint32_t index_;
+  const bool report_logprobs_;
+  const Tokenizer& tokenizer_;
+  bool role_sent_ = false;
+  Json logprobs_ = Json::array();
+};
+
+// Collects one choice of a reply that is not streamed.
+class ChatMessageBuilder {
+ public:
+  // `tokenizer` must outlive this.
+  ChatMessageBuilder(uint32_t index, bool report_logprobs, const Tokenizer& tokenizer)
+      : index_(index), report_logprobs_(report_logprobs), tokenizer_(tokenizer) {}
+
+  void Add(const ChoicePieces& pieces);
+  // {"index", "message", "logprobs", "finish_reason"}. A tool call that never ended is left out.
+  // Requires: the pieces with `end` were added.
+  Json Choice() const;
+
+ private:
+  struct Call {
+    std::string id;
+    std::string name;
+    std::string arguments;
+    bool ended = false;
+  };
+  const uint32_t index_;
+  const bool report_logprobs_;
+  const Tokenizer& tokenizer_;
+  std::string reasoning_;
+  std::string content_;
+  std::vector<Call> calls_;
+  Json logprobs_ = Json::array();
+  std::optional<ChoiceEnd> end_;
+};
+
+// The whole object.
+Json CompletionJson(const ReplyIdentity& identity, const std::vector<ChatMessageBuilder>& choices,
+                    Json usage);
+
+}  // namespace mimo

@@ -1,0 +1,60 @@
+#include "server/served_model.h"
+
+#include <fmt/chrono.h>
+
+#include <algorithm>
+#include <cctype>
+
+namespace mimo {
+namespace {
+
+// "XiaomiMiMo/MiMo-V2-Flash[1m]" -> "mimo-v2-flash"
+std::string ComparableName(std::string_view name) {
+  if (!name.empty() && name.back() == ']') name = name.substr(0, name.rfind('['));
+  if (const size_t slash = name.rfind('/'); slash != std::string_view::npos) name.remove_prefix(slash + 1);
+  std::string result(name);
+  std::transform(result.begin(), result.end(), result.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return result;
+}
+
+}  // namespace
+
+ApiResult<void> CheckModelName(const ServedModel& model, std::string_view requested) {
+  if (requested.empty()) return {};
+  const std::string name = ComparableName(requested);
+  const bool known = name == ComparableName(model.id) ||
+                     std::any_of(model.aliases.begin(), model.aliases.end(),
+                                 [&](const std::string& alias) { return ComparableName(alias) == name; });
+  if (known) return {};
+  return tl::unexpected(ApiError{
+      .code = ErrorCode::kNotFound,
+      .message = fmt::format("the model '{}' does not exist here: this server has '{}'", requested, model.id),
+      .param = "model",
+      .reason = "model_not_found"});
+}
+
+Json ModelJson(const ServedModel& model) {
+  const uint32_t context = model.engine->context_max();
+  return Json{{"id", model.id},
+              {"object", "model"},
+              {"type", "model"},
+              {"display_name", model.id},
+              {"created", model.created_unix_seconds},
+              {"created_at", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}",
+                                         fmt::gmtime(static_cast<std::time_t>(model.created_unix_seconds)))},
+              {"owned_by", "xiaomi"},
+              {"max_model_len", context},
+              {"max_input_tokens", context},
+              {"max_tokens", context}};
+}
+
+Json ModelListJson(const ServedModel& model) {
+  return Json{{"object", "list"},
+              {"data", Json::array({ModelJson(model)})},
+              {"has_more", false},
+              {"first_id", model.id},
+              {"last_id", model.id}};
+}
+
+}  // namespace mimo
