@@ -1,6 +1,9 @@
 #pragma once
-// Generated text -> reasoning, answer and tool calls, as a stream.
+// Generated text -> reasoning, answer and tool calls, as a stream. docs/formats/chat-template.md has the
+// grammar.
 
+#include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,13 +29,15 @@ struct OutputEvent {
 };
 
 struct OutputParserOptions {
-  bool starts_in_reasoning = false;   // ChatTemplate::StartsInReasoning
-  bool parse_tool_calls = false;      // false: tool-call text is content (tool_choice none, no tools)
-  std::vector<ToolDefinition> tools;  // argument values are converted by these schemas
+  bool starts_in_reasoning = false;        // ChatTemplate::StartsInReasoning
+  bool parse_tool_calls = false;           // false: tool-call text is content (tool_choice none, no tools)
+  std::vector<ToolDefinition> tools = {};  // argument values are converted by these schemas
 };
 
 // The concatenated events of one kind are the same however the bytes are split between Push calls. Fed by
-// bytes or by whole code points; events hold whole code points whenever the input does.
+// bytes or by whole code points; events hold whole code points whenever the input does. Linear in the text;
+// holds back at most the start of a tag, or one argument value that is not text (1 MiB, then it becomes
+// text). Not thread-safe.
 class OutputParser {
  public:
   explicit OutputParser(OutputParserOptions options);
