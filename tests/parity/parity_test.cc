@@ -152,7 +152,7 @@ TEST_P(Parity, ChunkedPrefillEqualsWholePrefillToTheBit) {
   ForEachPath([&](const RunOptions& options) {
     ASSERT_NO_FATAL_FAILURE(Open(options));
     // Longer than a KV block, so that chunks cross block boundaries too.
-    const std::vector<TokenId> tokens = RandomTokens(100, runner_.back().config().vocab_size, random);
+    const std::vector<TokenId> tokens = RandomTokens(70, runner_.back().config().vocab_size, random);
     const SequenceLogits whole = Run({tokens}, ChunkedSchedule({tokens}, 128))[0];
     EXPECT_TRUE(Run({tokens}, RandomSchedule({tokens}, random))[0] == whole) << "random chunks";
     EXPECT_TRUE(Run({tokens}, ChunkedSchedule({tokens}, 1))[0] == whole) << "one token at a time";
@@ -164,7 +164,7 @@ TEST_P(Parity, TwoThreadsEqualOneToTheBit) {
   std::mt19937 random(ScheduleSeed());
   ForEachPath([&](RunOptions options) {
     ASSERT_NO_FATAL_FAILURE(Open(options));
-    const std::vector<TokenId> tokens = RandomTokens(40, runner_.back().config().vocab_size, random);
+    const std::vector<TokenId> tokens = RandomTokens(20, runner_.back().config().vocab_size, random);
     const Schedule schedule = RandomSchedule({tokens}, random);
     const SequenceLogits one = Run({tokens}, schedule)[0];
     options.num_threads = 2;
