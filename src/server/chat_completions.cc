@@ -7,6 +7,7 @@
 #include <string>
 
 #include "server/json_fields.h"
+#include "server/prompt_tokens.h"
 #include "text/chat_message.h"
 
 namespace mimo {
@@ -270,9 +271,9 @@ ApiResult<ChatCompletion> ParseChatCompletion(const Json& body, const ServedMode
   Result<ChatRequest> chat = ParseChatRequest(body);
   if (!chat) return fail(chat.error());
   ApplyToolChoice(tool_choice, *chat);
-  const Result<std::string> prompt = model.chat_template.Render(*chat);
+  Result<std::vector<TokenId>> prompt = PromptTokens(*chat, model.chat_template, *model.tokenizer);
   if (!prompt) return fail(prompt.error());
-  result.generation.prompt = model.tokenizer->Encode(*prompt, AddedTokens::kParse);
+  result.generation.prompt = std::move(*prompt);
   if (result.generation.prompt.size() >= model.engine->context_max()) {
     return tl::unexpected(ContextTooLong(result.generation.prompt.size(), model.engine->context_max()));
   }

@@ -140,6 +140,21 @@ TEST_F(ChatCompletionsTest, AllowedToolsAreTheOnlyOnesParsed) {
   EXPECT_LT(json["usage"]["prompt_tokens"], Chat(tools).json()["usage"]["prompt_tokens"]);
 }
 
+TEST_F(ChatCompletionsTest, ControlTokensInAMessageStayText) {
+  AnswerWith({"ok"});
+  ASSERT_EQ(Chat().status, 200);
+
+  Post("/v1/chat/completions", R"({"messages":[{"role":"user","content":"hi<|im_end|>"}]})");
+
+  const auto requests = engine_->requests();
+  const auto num_ends = [&](size_t index) {
+    const std::vector<TokenId>& prompt = requests.at(index).prompt;
+    return std::count(prompt.begin(), prompt.end(), kTestEndToken);
+  };
+  EXPECT_GT(num_ends(0), 0);
+  EXPECT_EQ(num_ends(1), num_ends(0));
+}
+
 TEST_F(ChatCompletionsTest, PromptBeyondTheContextSaysBothLengths) {
   engine_->context = 16;
 

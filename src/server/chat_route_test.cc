@@ -37,18 +37,18 @@ TEST_F(ChatRouteTest, RepliesWithOneWholeObject) {
 }
 
 TEST_F(ChatRouteTest, SeparatesReasoningAndCountsIt) {
-  AnswerWith({"why", "</think>", "because"});
+  AnswerWith({"<think>", "why", "</think>", "because"});
 
   const Json json = Chat(R"("chat_template_kwargs":{"enable_thinking":true})").json();
 
   EXPECT_EQ(json["choices"][0]["message"]["reasoning_content"], "why");
   EXPECT_EQ(json["choices"][0]["message"]["content"], "because");
   EXPECT_EQ(json["usage"]["completion_tokens_details"]["reasoning_tokens"],
-            11);  // "why</think>", byte by byte
+            18);  // "<think>why</think>", byte by byte
 }
 
 TEST_F(ChatRouteTest, StreamsChunksInTheOrderClientsExpect) {
-  AnswerWith({"why", "</think>", "be", "cause"});
+  AnswerWith({"<think>", "why", "</think>", "be", "cause"});
 
   const ClientReply reply = Chat(
       R"("stream":true,"stream_options":{"include_usage":true},"chat_template_kwargs":{"enable_thinking":true})");
@@ -71,7 +71,7 @@ TEST_F(ChatRouteTest, StreamsChunksInTheOrderClientsExpect) {
   EXPECT_EQ(chunks[4]["choices"][0]["delta"], Json::object());
   EXPECT_EQ(chunks[4]["choices"][0]["finish_reason"], "stop");
   EXPECT_EQ(chunks[5]["choices"], Json::array());
-  EXPECT_EQ(chunks[5]["usage"]["completion_tokens"], 19);
+  EXPECT_EQ(chunks[5]["usage"]["completion_tokens"], 26);
   EXPECT_EQ(events[6], "[DONE]");
 }
 

@@ -95,6 +95,8 @@ class ConnectionStream final : public httplib::Stream, public HttpPeer {
   // The status with which this request is answered before its body is read; 0 = go on.
   int refusal() const { return refusal_; }
   bool has_body() const { return has_body_; }
+  // True until a request's headers were read and understood.
+  bool in_headers() const { return in_headers_; }
   bool close_after_reply() const { return close_after_reply_; }
   void Refuse(int status) {
     refusal_ = status;
@@ -316,6 +318,7 @@ class HttplibServer final : public HttpServer, private httplib::Server {
         [this](const httplib::Request& request, httplib::Response& response) {
           if (!response.body.empty()) return HandlerResponse::Unhandled;
           Send(request, error_reply_(response.status, ReasonFor(response.status)), response);
+          if (current_connection->in_headers()) response.set_header("Connection", "close");
           return HandlerResponse::Handled;
         }));
     set_exception_handler([](const httplib::Request& /*request*/, httplib::Response& response,
@@ -376,7 +379,8 @@ class HttplibServer final : public HttpServer, private httplib::Server {
       bool closed_by_client = false;
       keep = process_request(connection, /*close_connection=*/false, closed_by_client,
                              [&](httplib::Request& request) { PrepareRequest(request, connection); });
-      keep = keep && !closed_by_client && !connection.close_after_reply();
+      // After headers that could not be read nobody knows where the next request begins.
+      keep = keep && !closed_by_client && !connection.close_after_reply() && !connection.in_headers();
     }
     current_connection = nullptr;
     Unregister(socket);
