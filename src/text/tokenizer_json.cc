@@ -29,8 +29,8 @@ Status CheckFields(const TokenizerJsonValue& object, std::string_view where,
                    std::span<const FixedField> fields, std::initializer_list<std::string_view> others) {
   for (const auto& [key, value] : object.items()) {
     if (std::find(others.begin(), others.end(), key) != others.end()) continue;
-    const auto field =
-        std::find_if(fields.begin(), fields.end(), [&](const FixedField& f) { return key == f.name; });
+    const auto field = std::find_if(fields.begin(), fields.end(),
+                                    [&name = key](const FixedField& f) { return name == f.name; });
     if (field == fields.end()) return Unimplemented("tokenizer.json: {}: unknown field '{}'", where, key);
     if (value.is_null()) continue;
     if (std::find(field->accepted.begin(), field->accepted.end(), value) == field->accepted.end()) {
