@@ -27,8 +27,9 @@ struct AddedTokenRow {
   bool special;
 };
 
-// Source: the published tokenizer_config.json of Qwen2.5-Coder up to 151664, and of MiMo-V2 from there. What
-// a reply is parsed for (tool calls, reasoning) is not special: it belongs to the text.
+// Ids and texts as published with Qwen2.5-Coder and MiMo-V2. What a reply is parsed for (tool calls,
+// reasoning) is not special: it belongs to the text. The marks of MiMo's audio and video are, like those of
+// Qwen2's images.
 constexpr AddedTokenRow kAddedTokens[] = {
     {151643, "<|endoftext|>", true},
     {151644, "<|im_start|>", true},

@@ -2,8 +2,9 @@
 
     python make_random_strings.py GGUF golden 2000 > random_strings.jsonl    # the committed file
     python make_random_strings.py GGUF compare 100000 PROGRAM                # a larger run against a program
+    python make_random_strings.py GGUF every 0 PROGRAM                       # every code point in four contexts
 
-Each line of the golden file is [text, ids]. In a comparison, PROGRAM reads strings from its standard input, each
+Each line of the golden file is [text, ids]. In the other modes, PROGRAM reads strings from its standard input, each
 behind its length in bytes (little-endian, 32 bits), and prints one line of ids for each.
 """
 
@@ -78,6 +79,27 @@ def random_strings(count, parts_max):
     return ["".join(random_part(rng) for _ in range(rng.randint(1, parts_max))) for _ in range(count)]
 
 
+def every_code_point():
+    code_points = [chr(c) for c in range(0x110000) if not 0xD800 <= c < 0xE000]
+    for i in range(0, len(code_points), 8):
+        yield "".join(f"a{c}b {c}{c}\u0334 '{c}\u0301\u0323 {c}\n" for c in code_points[i:i + 8])
+
+
+def compare(tokenizer, strings, program):
+    frames = b"".join(struct.pack("<I", len(text.encode())) + text.encode() for text in strings)
+    answer = subprocess.run(program, input=frames, stdout=subprocess.PIPE, check=True).stdout
+    lines = answer.decode().split("\n")
+    assert len(lines) == len(strings) + 1
+    mismatches = 0
+    for text, line in zip(strings, lines):
+        expected = tokenizer.encode(text, add_special_tokens=False).ids
+        if expected != [int(i) for i in line.split()]:
+            mismatches += 1
+            if mismatches <= 10:
+                print(repr(text), expected, line, file=sys.stderr)
+    print(f"{len(strings)} strings, {sum(map(len, strings))} code points, {mismatches} mismatches")
+
+
 def main():
     gguf, mode, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
     tokenizer = Tokenizer.from_str(reference_tokenizer.tokenizer_json(gguf))
@@ -85,20 +107,9 @@ def main():
         for text in random_strings(count, 7):
             line = [text, tokenizer.encode(text, add_special_tokens=False).ids]
             print(json.dumps(line, ensure_ascii=False, separators=(",", ":")))
-        return
-    strings = random_strings(count, 24)
-    frames = b"".join(struct.pack("<I", len(text.encode())) + text.encode() for text in strings)
-    answer = subprocess.run(sys.argv[4:], input=frames, stdout=subprocess.PIPE, check=True).stdout
-    lines = answer.decode().split("\n")
-    mismatches = 0
-    assert len(lines) == count + 1
-    for text, line in zip(strings, lines):
-        expected = tokenizer.encode(text, add_special_tokens=False).ids
-        if expected != [int(i) for i in line.split()]:
-            mismatches += 1
-            if mismatches <= 10:
-                print(repr(text), expected, line, file=sys.stderr)
-    print(f"{count} strings, {sum(map(len, strings))} code points, {mismatches} mismatches")
+    else:
+        strings = random_strings(count, 24) if mode == "compare" else list(every_code_point())
+        compare(tokenizer, strings, sys.argv[4:])
 
 
 if __name__ == "__main__":
