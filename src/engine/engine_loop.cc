@@ -127,6 +127,7 @@ void EngineLoop::TakeMail() {
 Status EngineLoop::Step() {
   scheduler_.AdmitSequences();  // waiting -> running, while KV blocks and rings last
   MarkAdmitted();
+  PublishLoad();
   const std::span<const ScheduledChunk> step = scheduler_.NextStep();
   if (step.empty()) return {};
   // From here to AcceptLogits no sequence joins or leaves the batch.
@@ -180,7 +181,6 @@ void EngineLoop::PublishLoad() {
   load_.running = scheduler_.num_running();
   load_.waiting = scheduler_.num_waiting();
   load_.kv_blocks_used = scheduler_.num_blocks() - scheduler_.num_blocks_free();
-  step_began_at_.reset();
 }
 
 void EngineLoop::FailEverything(const Error& error) {

@@ -134,9 +134,15 @@ TEST(Engine, RefusesRequestsThatCannotRun) {
   };
   EXPECT_EQ(message_of(Prompt(std::string(101, 'p'))), "prompt is too long: 101 tokens > 100 maximum");
   EXPECT_THAT(message_of(Prompt("")), HasSubstr("empty"));
-  EXPECT_THAT(message_of({.prompt = {kTestVocabSize}}), HasSubstr("outside the vocabulary"));
-  EXPECT_THAT(message_of({.prompt = {1}, .sampling = {.top_p = 2}}), HasSubstr("'top_p'"));
-  EXPECT_THAT(message_of({.prompt = {1}, .stop_strings = {""}}), HasSubstr("empty"));
+  GenerationRequest request = Prompt("a");
+  request.prompt[0] = kTestVocabSize;
+  EXPECT_THAT(message_of(request), HasSubstr("outside the vocabulary"));
+  request = Prompt("a");
+  request.sampling.top_p = 2;
+  EXPECT_THAT(message_of(request), HasSubstr("'top_p'"));
+  request = Prompt("a");
+  request.stop_strings = {""};
+  EXPECT_THAT(message_of(request), HasSubstr("empty"));
 }
 
 TEST(Engine, AnswersAtOnceWhenTheQueueIsFull) {
@@ -153,14 +159,15 @@ TEST(Engine, AnswersAtOnceWhenTheQueueIsFull) {
   TestEngine test(std::move(model), {.scheduler = {.sequences_max = 1}, .requests_queued_max = 2});
   ASSERT_TRUE(test.engine->Submit(Prompt("a"), collectors[0].sink()));
   while (!has_begun) std::this_thread::yield();
-  // The running one still counts as waiting until its first step is over.
   ASSERT_TRUE(test.engine->Submit(Prompt("b"), collectors[1].sink()));
-  const auto refused = test.engine->Submit(Prompt("c"), collectors[2].sink());
+  ASSERT_TRUE(test.engine->Submit(Prompt("c"), collectors[2].sink()));
+  const auto refused = test.engine->Submit(Prompt("d"), collectors[3].sink());
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::kResourceExhausted);
+  EXPECT_EQ(test.engine->load().running, 1U);
+  EXPECT_EQ(test.engine->load().waiting, 2U);
   gate.unlock();
-  collectors[0].Wait();
-  collectors[1].Wait();
+  for (size_t i = 0; i < 3; ++i) collectors[i].Wait();
 }
 
 TEST(Engine, EndsOnlyTheRequestWhoseLogitsAreNotFinite) {

@@ -91,11 +91,11 @@ TEST(Sampler, KeepsWhatANaiveSortKeeps) {
     for (uint64_t seed = 0; seed < 5; ++seed) {
       const std::vector<float> logits = RandomLogits(30, 100 + seed, 3.0F);
       const std::vector<TokenId> support = NaiveSupport(logits, cases[i]);
-      const auto counts = Draw(logits, cases[i], 20'000);
+      const auto counts = Draw(logits, cases[i], 3000);
       // Nothing outside of the support ever, and everything inside that is likely to come.
       std::set<TokenId> allowed(support.begin(), support.end());
       for (const auto& [token, count] : counts) EXPECT_TRUE(allowed.contains(token)) << "case " << i;
-      EXPECT_GE(counts.size() + 2, support.size()) << "case " << i << " seed " << seed;
+      EXPECT_GE(counts.size() + 3, support.size()) << "case " << i << " seed " << seed;
     }
   }
 }

@@ -33,6 +33,26 @@ inline float ExpOfNonPositive(float x) {
   return exp_r * std::bit_cast<float>((exponent + 127U) << 23);
 }
 
+uint64_t ToFixedPoint(float probability) {
+  return static_cast<uint64_t>(static_cast<int64_t>(probability * static_cast<float>(kWeightOne) + 0.5F));
+}
+
+// Calls consume(begin, exponentials) for consecutive pieces of the row. The exponentials get a loop of their
+// own over a small buffer, because only a plain loop over floats is put into vector registers.
+template <typename Consume>
+void ForEachExpBlock(std::span<const float> logits, float largest, float inverse_temperature,
+                     const Consume& consume) {
+  constexpr size_t kBlock = 256;
+  static_assert(kBlock % kLanes == 0);
+  float block[kBlock];
+  for (size_t begin = 0; begin < logits.size(); begin += kBlock) {
+    const size_t count = std::min(kBlock, logits.size() - begin);
+    const float* row = logits.data() + begin;
+    for (size_t i = 0; i < count; ++i) block[i] = ExpOfNonPositive((row[i] - largest) * inverse_temperature);
+    consume(begin, std::span<const float>(block, count));
+  }
+}
+
 }  // namespace
 
 std::optional<LargestLogit> FindLargestLogit(std::span<const float> logits) {
@@ -61,30 +81,27 @@ std::optional<LargestLogit> FindLargestLogit(std::span<const float> logits) {
 }
 
 uint64_t SoftmaxWeight(float logit, float largest, float inverse_temperature) {
-  const float probability = ExpOfNonPositive((logit - largest) * inverse_temperature);
-  return static_cast<uint64_t>(static_cast<int64_t>(probability * static_cast<float>(kWeightOne) + 0.5F));
+  return ToFixedPoint(ExpOfNonPositive((logit - largest) * inverse_temperature));
 }
 
 uint64_t SoftmaxWeights(std::span<const float> logits, float largest, float inverse_temperature,
                         std::span<uint64_t> weights) {
   MIMO_CHECK(weights.size() == logits.size());
   uint64_t sum = 0;
-  for (size_t i = 0; i < logits.size(); ++i) {
-    weights[i] = SoftmaxWeight(logits[i], largest, inverse_temperature);
-    sum += weights[i];
-  }
+  ForEachExpBlock(logits, largest, inverse_temperature, [&](size_t begin, std::span<const float> block) {
+    for (size_t i = 0; i < block.size(); ++i) {
+      weights[begin + i] = ToFixedPoint(block[i]);
+      sum += weights[begin + i];
+    }
+  });
   return sum;
 }
 
 double LogSumExp(std::span<const float> logits, float largest) {
   double sums[kLanes] = {};
-  size_t i = 0;
-  for (; i + kLanes <= logits.size(); i += kLanes) {
-    for (size_t lane = 0; lane < kLanes; ++lane) {
-      sums[lane] += static_cast<double>(ExpOfNonPositive(logits[i + lane] - largest));
-    }
-  }
-  for (; i < logits.size(); ++i) sums[0] += static_cast<double>(ExpOfNonPositive(logits[i] - largest));
+  ForEachExpBlock(logits, largest, 1.0F, [&](size_t, std::span<const float> block) {
+    for (size_t i = 0; i < block.size(); ++i) sums[i % kLanes] += static_cast<double>(block[i]);
+  });
   double sum = 0;
   for (const double lane_sum : sums) sum += lane_sum;
   return static_cast<double>(largest) + std::log(sum);
