@@ -327,7 +327,7 @@ void OutputParser::Impl::Parameters(char c) {
     EndCall();
   } else if (!kParameterOpen.starts_with(held) && !kFunctionClose.starts_with(held) &&
              !kCallClose.starts_with(held)) {
-    held = c == '<' ? "<" : "";
+    held.assign(c == '<' ? 1 : 0, '<');
   }
 }
 
@@ -335,7 +335,7 @@ void OutputParser::Impl::ParameterName(char c) {
   if (c == '>' && !Trim(name).empty()) {
     BeginValue();
   } else if (c == '>' || c == '<' || c == '\n' || name.size() >= kNameMax) {
-    held = c == '<' ? "<" : "";
+    held.assign(c == '<' ? 1 : 0, '<');
     state = State::kParameters;
   } else {
     name += c;
