@@ -52,7 +52,7 @@ TEST(Bpe, MergesAsTheDefinitionSaysAtEveryLength) {
   for (int round = 0; round < 60; ++round) {
     const TokenizerData data = RandomMerges(random);
     const Tokenizer tokenizer = MakeTokenizer(data);
-    for (const size_t length : {1, 2, 5, 20, 47, 48, 49, 90, 200}) {
+    for (const size_t length : std::initializer_list<size_t>{1, 2, 5, 20, 47, 48, 49, 90, 200}) {
       std::string text;
       while (text.size() < length) text.push_back(static_cast<char>('a' + random() % 3));
       std::vector<std::string> parts;

@@ -61,8 +61,8 @@ class Tokenizer {
   Tokenizer(Tokenizer&&) noexcept;
   Tokenizer& operator=(Tokenizer&&) noexcept;
 
-  // Linear in the length of `text`. Invalid UTF-8 is encoded byte by byte, so Decode(Encode(s)) == NFC(s) for
-  // valid s.
+  // Linear in the length of `text`, times a logarithm where it has no spaces. Invalid UTF-8 is encoded byte
+  // by byte. Decode(Encode(s)) == NFC(s), unless an added token with lstrip or rstrip took white space.
   std::vector<TokenId> Encode(std::string_view text, AddedTokens added_tokens) const;
 
   // Concatenated bytes of the tokens; unknown ids give nothing. Special tokens are included.
