@@ -121,15 +121,29 @@ TEST_F(SchedulerTest, PreemptsTheYoungestWhenBlocksRunOut) {
   EXPECT_EQ(Step(scheduler), (Counts{0, num_tokens, 0}));
 }
 
-TEST_F(SchedulerTest, PreemptsTheSequenceItselfWhenItIsTheYoungest) {
+TEST_F(SchedulerTest, AdmitsOnlyWhenEveryRunningSequenceHasASpareBlock) {
   Scheduler scheduler(
       {.context_max = 3 * kBlock, .sequences_max = 2, .tokens_per_step_max = 500, .num_blocks = 4});
-  Add(scheduler, 3 * kBlock - 1);  // has three blocks and needs no more
+  Add(scheduler, 3 * kBlock - 1);
   Step(scheduler);
   Add(scheduler, 1);
   Step(scheduler);
-  EXPECT_FALSE(sequences_[1]->is_running);  // no spare block
+  EXPECT_FALSE(sequences_[1]->is_running);
   EXPECT_EQ(scheduler.num_blocks_free(), 1U);
+}
+
+TEST_F(SchedulerTest, PreemptsTheSequenceThatGrowsWhenItIsTheYoungest) {
+  Scheduler scheduler(
+      {.context_max = 4 * kBlock, .sequences_max = 2, .tokens_per_step_max = 2, .num_blocks = 5});
+  Add(scheduler, 3 * kBlock);  // a long prompt in small steps, which needs no further block meanwhile
+  Add(scheduler, 1);
+  Step(scheduler);
+  ASSERT_TRUE(sequences_[1]->is_running);
+  while (sequences_[1]->is_running) Step(scheduler);
+  EXPECT_EQ(sequences_[1]->tokens.size(), 2 * kBlock + 1);
+  EXPECT_TRUE(sequences_[0]->is_running);
+  EXPECT_GT(sequences_[0]->num_pending(), 1U);
+  EXPECT_EQ(scheduler.num_blocks_free(), 2U);
 }
 
 TEST_F(SchedulerTest, GivesEverythingBackWhenSequencesLeaveInAnyState) {
