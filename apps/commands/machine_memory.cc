@@ -1,0 +1,21 @@
+#include "apps/commands/machine_memory.h"
+
+#include <fstream>
+#include <string>
+
+namespace mimo {
+
+MachineMemory ReadMachineMemory() {
+  MachineMemory memory;
+  std::ifstream file("/proc/meminfo");
+  std::string key;
+  std::string rest;
+  uint64_t kibibytes = 0;
+  while (file >> key >> kibibytes && std::getline(file, rest)) {
+    if (key == "MemTotal:") memory.total_bytes = kibibytes * 1024;
+    if (key == "MemAvailable:") memory.available_bytes = kibibytes * 1024;
+  }
+  return memory;
+}
+
+}  // namespace mimo

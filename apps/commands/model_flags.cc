@@ -1,0 +1,66 @@
+#include "apps/commands/model_flags.h"
+
+#include <CLI/CLI.hpp>
+
+#include "apps/commands/config_file.h"
+
+namespace mimo {
+
+std::string CheckKeyValue(const std::string& text) {
+  const size_t equals = text.find('=');
+  if (equals != std::string::npos && equals > 0) return {};
+  return "'" + text + "' is not of the form KEY=VALUE";
+}
+
+ConfigOverride SplitKeyValue(const std::string& text) {
+  const size_t equals = text.find('=');
+  return {text.substr(0, equals), text.substr(equals + 1)};
+}
+
+void AddModelFlags(CLI::App& command, ModelFlags* flags) {
+  const auto add = [&command](const std::string& name, auto& value, const std::string& help) {
+    return command.add_option(name, value, help)->group(kModelGroup);
+  };
+  add("--model,-m", flags->model, "Hugging Face folder or .gguf file (first shard of a split one)");
+  add("--threads,-t", flags->threads, "threads of the forward pass; 0: one per core")
+      ->check(CLI::Range(0, 4096));
+  add("--context", flags->context, "longest sequence in tokens; 0: what the command needs")
+      ->check(CLI::Range(0, 1 << 24));
+  add("--kv-type", flags->kv_type, "number format of the KV cache: bf16, f32 (q8_0, q4_0: not yet)")
+      ->check(CLI::IsMember({"bf16", "f32", "q8_0", "q4_0"}));
+  add("--memory", flags->memory, "limit on resident memory (not in this version)");
+  add("--cache-dir", flags->cache_dir, "prefix cache on disk (not in this version)");
+  add("--cache-disk", flags->cache_disk, "size of the prefix cache on disk (not in this version)");
+  add("--draft", flags->draft, "multi-token prediction: auto, off, or a number (not in this version)");
+  add("--device", flags->device, "cpu (cuda:0: not in this version)");
+  add("--override", flags->overrides, "KEY=VALUE: replaces a key of config.json at load; repeatable")
+      ->check(CheckKeyValue)
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  command.add_option("--config", flags->config, "TOML file with defaults for these flags")
+      ->envname("MIMO_CONFIG");
+}
+
+namespace {
+
+tl::unexpected<Error> NotYet(std::string_view flag, std::string_view value, std::string_view advice) {
+  return Unimplemented("'{}' is not implemented in this version ({}): {}", value, flag, advice);
+}
+
+}  // namespace
+
+Status CheckModelFlags(const ModelFlags& flags) {
+  if (flags.kv_type == "q8_0" || flags.kv_type == "q4_0")
+    return NotYet("--kv-type", flags.kv_type, "use bf16 or f32");
+  if (!flags.memory.empty()) return NotYet("--memory", flags.memory, "leave it out");
+  if (!flags.cache_dir.empty()) return NotYet("--cache-dir", flags.cache_dir, "leave it out");
+  if (!flags.cache_disk.empty()) return NotYet("--cache-disk", flags.cache_disk, "leave it out");
+  if (flags.draft != "auto" && flags.draft != "off" && flags.draft != "0")
+    return NotYet("--draft", flags.draft, "use off");
+  if (flags.device != "cpu") return NotYet("--device", flags.device, "use cpu");
+  return {};
+}
+
+KvType KvTypeOf(const ModelFlags& flags) { return flags.kv_type == "f32" ? KvType::kF32 : KvType::kBf16; }
+
+}  // namespace mimo

@@ -1,0 +1,55 @@
+#pragma once
+// One sequence through the model, without the engine: for commands that want logits instead of text.
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/status.h"
+#include "base/token_id.h"
+#include "model/kv_storage.h"
+#include "model/model.h"
+#include "weights/checkpoint.h"
+
+namespace mimo {
+
+struct SingleSequenceOptions {
+  ComputePath path = ComputePath::kFast;
+  KvType kv_type = KvType::kBf16;  // kExact always uses float32
+  uint32_t num_threads = 0;
+  uint32_t tokens_max = 0;  // longest sequence; at least 1
+  uint32_t chunk = 512;     // tokens per forward step
+};
+
+// Not thread-safe.
+class SingleSequence {
+ public:
+  // `checkpoint` must outlive the result.
+  static Result<SingleSequence> Create(const Checkpoint& checkpoint, const SingleSequenceOptions& options);
+
+  // Runs `tokens` from position 0 in chunks. `receive(first_position, logits)` gets float32 [tokens of the
+  // chunk, vocab_size], valid during the call; Model::hidden_states() belongs to the same chunk then.
+  using Receiver = std::function<Status(uint32_t first_position, std::span<const float> logits)>;
+  Status Run(std::span<const TokenId> tokens, const Receiver& receive);
+
+  // MTP head `head` over positions first_position ... of the chunk whose trunk output is `hidden` [count,
+  // hidden_size]; `tokens` [count] are those at position + 1 + head. The result is valid until the next call
+  // into the model. Requires: the positions before were given to the same head.
+  Result<std::span<const float>> RunMtp(uint32_t head, std::span<const TokenId> tokens,
+                                        uint32_t first_position, std::span<const float> hidden);
+
+  const Model& model() const { return model_; }
+
+ private:
+  SingleSequence(Model model, KvStorage kv, const SingleSequenceOptions& options);
+
+  Model model_;
+  KvStorage kv_;
+  uint32_t tokens_max_;
+  uint32_t chunk_;
+  std::vector<KvBlockId> blocks_;
+};
+
+}  // namespace mimo
