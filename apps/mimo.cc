@@ -62,7 +62,10 @@ int Main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return program.exit(error);  // --help, --version
     const std::string name = CommandLineName(program);
-    PrintError(fmt::format("{} ({}): see '{} --help'", error.what(), name, name));
+    // CLI11 misses the command before it looks at a word that is none.
+    const bool is_unknown = program.get_subcommands().empty() && argc > 1 && argv[1][0] != '-';
+    const std::string what = is_unknown ? fmt::format("unknown command '{}'", argv[1]) : error.what();
+    PrintError(fmt::format("{} ({}): see '{} --help'", what, name, name));
     return kExitUsage;
   }
   if (const Status status = ReadConfigFile(program); !status) {

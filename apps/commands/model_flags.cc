@@ -35,7 +35,7 @@ void AddModelFlags(CLI::App& command, ModelFlags* flags) {
   add("--device", flags->device, "cpu (cuda:0: not in this version)");
   add("--override", flags->overrides, "KEY=VALUE: replaces a key of config.json at load; repeatable")
       ->check(CheckKeyValue)
-      ->expected(1)
+      ->allow_extra_args(false)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   command.add_option("--config", flags->config, "TOML file with defaults for these flags")
       ->envname("MIMO_CONFIG");

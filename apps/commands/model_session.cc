@@ -1,6 +1,5 @@
 #include "apps/commands/model_session.h"
 
-#include <string_view>
 #include <utility>
 
 #include "model/model.h"
@@ -16,12 +15,6 @@ Result<TokenizerData> TokenizerDataOf(const Checkpoint& checkpoint) {
     return TokenizerDataFromGguf({source.tokens, source.token_types, source.merges, source.pre_tokenizer});
   }
   return NotFound("the checkpoint has no tokenizer ({}): add tokenizer.json", checkpoint.path());
-}
-
-void AppendTokens(const Tokenizer& tokenizer, std::string_view text, AddedTokens added_tokens,
-                  std::vector<TokenId>* tokens) {
-  const std::vector<TokenId> part = tokenizer.Encode(text, added_tokens);
-  tokens->insert(tokens->end(), part.begin(), part.end());
 }
 
 }  // namespace
@@ -85,20 +78,6 @@ Result<ModelSession> OpenModelSession(const ModelFlags& flags, uint32_t sequence
   options.kv_type = KvTypeOf(flags);
   MIMO_ASSIGN_OR_RETURN(session.engine, Engine::Create(std::move(model), *session.tokenizer, options));
   return session;
-}
-
-std::vector<TokenId> EncodePrompt(const Tokenizer& tokenizer, const RenderedPrompt& prompt) {
-  const std::string_view text = prompt.text;
-  std::vector<TokenId> tokens;
-  size_t done = 0;
-  for (const TextRange& range : prompt.plain_text_ranges) {
-    AppendTokens(tokenizer, text.substr(done, range.begin - done), AddedTokens::kParse, &tokens);
-    AppendTokens(tokenizer, text.substr(range.begin, range.end - range.begin), AddedTokens::kPlainText,
-                 &tokens);
-    done = range.end;
-  }
-  AppendTokens(tokenizer, text.substr(done), AddedTokens::kParse, &tokens);
-  return tokens;
 }
 
 }  // namespace mimo

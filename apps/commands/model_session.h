@@ -10,6 +10,7 @@
 #include "base/token_id.h"
 #include "engine/engine.h"
 #include "text/chat_template.h"
+#include "text/encode_prompt.h"
 #include "text/tokenizer.h"
 #include "weights/checkpoint.h"
 
@@ -46,8 +47,5 @@ struct ModelSession {
   std::unique_ptr<Engine> engine;
 };
 Result<ModelSession> OpenModelSession(const ModelFlags& flags, uint32_t sequences_max);
-
-// Control tokens that stand in somebody's text stay text.
-std::vector<TokenId> EncodePrompt(const Tokenizer& tokenizer, const RenderedPrompt& prompt);
 
 }  // namespace mimo

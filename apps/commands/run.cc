@@ -102,7 +102,7 @@ void AddRunCommand(CLI::App& program, CommandAction* action) {
   AddSamplingFlags(*command, &flags->sampling);
   command->add_option("-p,--prompt", flags->prompt, "the prompt; without it, stdin");
   command->add_option("--system", flags->system, "system message");
-  command->add_option("--image", flags->images, "image file (not in this version)");
+  command->add_option("--image", flags->images, "image file (not in this version)")->allow_extra_args(false);
   command->add_flag("--raw", flags->raw, "no chat template: the prompt is continued");
   command->add_flag("--json", flags->json, "one JSON object: text, token ids, usage, timings");
   command->callback([flags, action] { *action = [flags] { return RunPrompt(*flags); }; });

@@ -108,7 +108,7 @@ void AddSynthCommand(CLI::App& program, CommandAction* action) {
       ->check(CLI::IsMember({"flash", "v2.5", "v2.5-pro", "v2.6-flash", "v2.6-pro"}));
   command->add_option("--set", flags->overrides, "key=value of config.json; repeatable")
       ->check(CheckKeyValue)
-      ->expected(1)
+      ->allow_extra_args(false)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   command
       ->add_option("--type", flags->options.type,

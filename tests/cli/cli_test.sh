@@ -1,0 +1,138 @@
+#!/usr/bin/env bash
+# Drives build/mimo as a user does. Usage: cli_test.sh PROGRAM. Prints each failure; exit code 1 if there is one.
+set -u
+
+mimo=$1
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+failures=0
+
+fail() {
+  echo "FAILED: $*"
+  failures=$((failures + 1))
+}
+
+# expect_exit CODE ARGS...: runs the program; stdout and stderr are kept in $work.
+expect_exit() {
+  local expected=$1
+  shift
+  "$mimo" "$@" >"$work/stdout" 2>"$work/stderr" </dev/null
+  local code=$?
+  [ $code -eq "$expected" ] || fail "mimo $*: exit code $code instead of $expected: $(cat "$work/stderr")"
+}
+
+# expect_error CODE TEXT ARGS...: exactly one line on stderr in the agreed form that contains TEXT, no data.
+expect_error() {
+  local code=$1 text=$2
+  shift 2
+  expect_exit "$code" "$@"
+  [ "$(wc -l <"$work/stderr")" -eq 1 ] || fail "mimo $*: not one line on stderr"
+  grep -q '^mimo: error: ' "$work/stderr" || fail "mimo $*: no 'mimo: error: '"
+  grep -qF -- "$text" "$work/stderr" || fail "mimo $*: no '$text' in: $(cat "$work/stderr")"
+  [ -s "$work/stdout" ] && fail "mimo $*: data on stdout"
+}
+
+# expect_equal NAME ACTUAL EXPECTED
+expect_equal() {
+  [ "$2" = "$3" ] || fail "$1: '$2' instead of '$3'"
+}
+
+expect_match() {
+  grep -qE -- "$3" <<<"$2" || fail "$1: '$2' does not match '$3'"
+}
+
+echo "# wrong usage"
+expect_exit 0 --help
+expect_exit 0 --version
+expect_exit 0 run --help
+expect_error 2 "--help" # no command
+expect_error 2 "nonsense" nonsense
+expect_error 2 "--nonsense" run --nonsense
+expect_error 2 "--tokens" logits --out x.npy
+expect_error 2 "--threads" run --threads many
+expect_error 2 "KEY=VALUE" run --override sliding_window
+expect_error 2 "--like" synth "$work/x"
+expect_error 2 "v2.6-pro" synth --like v9 "$work/x"
+
+echo "# what this version does not have"
+expect_error 1 "mimo synth" run -p hello
+expect_error 1 "not implemented in this version" bench --model x
+expect_error 1 "--kv-type" run --model x --kv-type q8_0 -p hello
+expect_error 1 "--memory" run --model x --memory 4G -p hello
+expect_error 1 "--device" run --model x --device cuda:0 -p hello
+expect_error 1 "--image" run --model x --image a.png -p hello
+expect_error 1 "$work/none" inspect "$work/none"
+
+echo "# synth and inspect"
+small=(--set num_hidden_layers=3 --set hidden_size=256 --set num_attention_heads=4 --set num_key_value_heads=2
+  --set intermediate_size=256 --set moe_intermediate_size=64 --set n_routed_experts=4
+  --set num_experts_per_tok=2 --set vocab_size=1024)
+model=$work/model
+expect_exit 0 synth --like v2.5 "${small[@]}" --seed 7 "$model"
+expect_exit 0 synth --like v2.5 "${small[@]}" --seed 7 --threads 1 "$work/again"
+diff -r "$model" "$work/again" >/dev/null || fail "synth: same seed, other bytes"
+expect_exit 0 synth --like flash "${small[@]}" "$work/model.gguf"
+expect_error 1 "hiden_size" synth --like flash --set hiden_size=1 "$work/x"
+expect_exit 0 inspect --json "$model"
+expect_match "inspect" "$(cat "$work/stdout")" '"num_hidden_layers":3,'
+expect_match "inspect" "$(cat "$work/stdout")" '"missing_tensors":0,'
+expect_exit 0 inspect "$work/model.gguf"
+
+echo "# flags from the environment and from a file"
+expect_exit 0 inspect --json --context 100 "$model"
+expect_match "flag" "$(cat "$work/stdout")" '"context":100,'
+MIMO_CONTEXT=200 expect_exit 0 inspect --json "$model"
+expect_match "environment" "$(cat "$work/stdout")" '"context":200,'
+printf 'context = 300\n[inspect]\nmodel = "%s"\n[serve]\nport = 1\n' "$model" >"$work/mimo.toml"
+expect_exit 0 inspect --json --config "$work/mimo.toml"
+expect_match "file" "$(cat "$work/stdout")" '"context":300,'
+MIMO_CONTEXT=200 expect_exit 0 inspect --json --config "$work/mimo.toml"
+expect_match "environment before file" "$(cat "$work/stdout")" '"context":200,'
+printf 'contxt = 300\n' >"$work/wrong.toml"
+expect_error 2 "contxt" inspect --config "$work/wrong.toml" "$model"
+expect_exit 0 inspect --json --override sliding_window_size=129 "$model"
+expect_match "override" "$(cat "$work/stdout")" '"window":129,'
+
+echo "# text"
+printf 'Hello world \xf0\x9f\x8d\x9a 3333\n <|im_end|>' >"$work/text"
+for flags in "" "--special"; do
+  "$mimo" tokenize $flags <"$work/text" >"$work/ids" || fail "tokenize $flags"
+  "$mimo" detokenize <"$work/ids" >"$work/back" || fail "detokenize"
+  cmp -s "$work/text" "$work/back" || fail "tokenize $flags and detokenize do not give the text back"
+done
+expect_equal "tokenize" "$(printf 'Hello world' | "$mimo" tokenize)" "[9707,1879]"
+expect_equal "tokenize --special" "$(printf '<|im_end|>' | "$mimo" tokenize --special)" "[151645]"
+"$mimo" detokenize <<<'[1,"a"]' >/dev/null 2>&1 && fail "detokenize takes a string for an id"
+hello='{"messages":[{"role":"user","content":"Hello"}],"enable_thinking":false}'
+prompt=$("$mimo" template <<<"$hello") || fail "template"
+expect_match "template" "$prompt" '"text":".*Hello<\|im_end\|><\|im_start\|>assistant\\n<think></think>"'
+expect_match "template" "$prompt" '"tokens":\[151644,.*,9707,151645,151644,77091,198,151667,151668\]'
+
+echo "# logits"
+echo '[1,2,3,4,5]' >"$work/tokens.json"
+expect_exit 0 logits --model "$model" --tokens "$work/tokens.json" --out "$work/a.npy" --mtp-out "$work/m.npy"
+expect_exit 0 logits --model "$model" --tokens "$work/tokens.json" --out "$work/b.npy" --chunk 2
+cmp -s "$work/a.npy" "$work/b.npy" || fail "logits: the result depends on --chunk"
+expect_exit 0 logits --model "$model" --tokens "$work/tokens.json" --out "$work/e.npy" --exact
+expect_match "logits" "$(head -c 128 "$work/a.npy" | tr -d '\0')" "'shape': \(5, 1024,\)"
+expect_equal "logits size" "$(stat -c %s "$work/e.npy")" $((128 + 5 * 1024 * 4))
+expect_equal "mtp size" "$(stat -c %s "$work/m.npy")" $((128 + 3 * 5 * 1024 * 4))
+echo '[1,4096]' >"$work/tokens.json"
+expect_error 1 "4096" logits --model "$model" --tokens "$work/tokens.json" --out "$work/x.npy"
+
+echo "# generation"
+expect_exit 0 run --model "$model" -p Hi -n 4 --temperature 0 --json
+expect_match "run" "$(cat "$work/stdout")" '"token_ids":\[[0-9]+'
+first=$(cat "$work/stdout")
+expect_exit 0 run --model "$work/model.gguf" -p Hi -n 4 --seed 3 --raw --json
+expect_match "run on GGUF" "$(cat "$work/stdout")" '"completion_tokens":'
+expect_exit 0 run --model "$model" -p Hi -n 4 --temperature 0 --json
+ids() { grep -o '"token_ids":\[[^]]*\]' <<<"$1"; }
+expect_equal "run twice" "$(ids "$(cat "$work/stdout")")" "$(ids "$first")"
+seq 1 60 >"$work/numbers"
+expect_exit 0 perplexity --model "$model" --file "$work/numbers" --json --context 16
+expect_match "perplexity" "$(cat "$work/stdout")" '"perplexity":[0-9.]+,'
+printf 'Hi\n/exit\n' | "$mimo" chat --model "$model" -n 3 >"$work/stdout" 2>"$work/stderr" || fail "chat: $(cat "$work/stderr")"
+
+[ $failures -eq 0 ] && echo "all passed"
+exit $((failures > 0))
