@@ -56,9 +56,8 @@ for sanitizer in asan tsan; do
   targets=(unit_tests)
   filter=()
   if [[ "$sanitizer" == tsan ]]; then
-    targets=(base_test)
-    [[ -f src/engine/engine_test.cc ]] && targets+=(engine_test)
-    filter=(-L '^threads$')
+    targets=(base_test engine_test server_test)
+    filter=(-L '^unit$')
   else
     filter=(-L '^(unit|fuzz)$')
   fi

@@ -7,8 +7,8 @@
 #include <string>
 
 #include "server/json_fields.h"
-#include "server/prompt_tokens.h"
 #include "text/chat_message.h"
+#include "text/encode_prompt.h"
 
 namespace mimo {
 namespace {
@@ -271,9 +271,9 @@ ApiResult<ChatCompletion> ParseChatCompletion(const Json& body, const ServedMode
   Result<ChatRequest> chat = ParseChatRequest(body);
   if (!chat) return fail(chat.error());
   ApplyToolChoice(tool_choice, *chat);
-  Result<std::vector<TokenId>> prompt = PromptTokens(*chat, model.chat_template, *model.tokenizer);
+  const Result<RenderedPrompt> prompt = model.chat_template.RenderPrompt(*chat);
   if (!prompt) return fail(prompt.error());
-  result.generation.prompt = std::move(*prompt);
+  result.generation.prompt = EncodePrompt(*model.tokenizer, *prompt);
   if (result.generation.prompt.size() >= model.engine->context_max()) {
     return tl::unexpected(ContextTooLong(result.generation.prompt.size(), model.engine->context_max()));
   }

@@ -322,7 +322,7 @@ class HttplibServer final : public HttpServer, private httplib::Server {
           return HandlerResponse::Handled;
         }));
     set_exception_handler([](const httplib::Request& /*request*/, httplib::Response& response,
-                             std::exception_ptr /*cause*/) { response.status = 500; });
+                             const std::exception_ptr& /*cause*/) { response.status = 500; });
   }
 
   ~HttplibServer() override {

@@ -2,8 +2,8 @@
 
 #include "server/chat_completions.h"
 #include "server/json_fields.h"
-#include "server/prompt_tokens.h"
 #include "text/chat_message.h"
+#include "text/encode_prompt.h"
 
 namespace mimo {
 namespace {
@@ -24,9 +24,9 @@ ApiResult<std::vector<TokenId>> TokensOfMessages(const Json& body, const ServedM
   const auto prompt_end = body.find("add_generation_prompt");
   if (prompt_end != body.end() && prompt_end->is_boolean())
     chat->add_generation_prompt = prompt_end->get<bool>();
-  Result<std::vector<TokenId>> tokens = PromptTokens(*chat, model.chat_template, *model.tokenizer);
-  if (!tokens) return tl::unexpected(WithParamFromMessage(ToApiError(tokens.error())));
-  return std::move(*tokens);
+  const Result<RenderedPrompt> prompt = model.chat_template.RenderPrompt(*chat);
+  if (!prompt) return tl::unexpected(WithParamFromMessage(ToApiError(prompt.error())));
+  return EncodePrompt(*model.tokenizer, *prompt);
 }
 
 // {"id", "piece"}; a piece that is not whole characters is an array of its bytes, as llama.cpp writes it.

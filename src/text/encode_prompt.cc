@@ -1,12 +1,10 @@
-#include "server/prompt_tokens.h"
+#include "text/encode_prompt.h"
 
 #include <string_view>
 
 namespace mimo {
 
-Result<std::vector<TokenId>> PromptTokens(const ChatRequest& request, const ChatTemplate& chat_template,
-                                          const Tokenizer& tokenizer) {
-  MIMO_ASSIGN_OR_RETURN(const RenderedPrompt prompt, chat_template.RenderPrompt(request));
+std::vector<TokenId> EncodePrompt(const Tokenizer& tokenizer, const RenderedPrompt& prompt) {
   const std::string_view text = prompt.text;
   std::vector<TokenId> tokens;
   const auto append = [&](size_t begin, size_t end, AddedTokens added_tokens) {
