@@ -14,7 +14,7 @@ target_compile_options(mimo_warnings INTERFACE -Wall -Wextra -Wconversion -Wshad
 if(MIMO_SANITIZE)
   target_compile_options(mimo_warnings INTERFACE -fsanitize=${MIMO_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   # Instrumented code makes GCC 12 suspect std::optional and AVX-512 intrinsics of uninitialised reads.
-  target_compile_options(mimo_warnings INTERFACE -Wno-maybe-uninitialized)
+  target_compile_options(mimo_warnings INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
   target_link_options(mimo_warnings INTERFACE -fsanitize=${MIMO_SANITIZE})
 endif()
 if(MIMO_FUZZ)
@@ -23,7 +23,8 @@ endif()
 
 set(MIMO_AVX2_FLAGS -mavx2 -mfma -mf16c)
 # GCC 12 warns inside its own AVX-512 headers about deliberately undefined registers (GCC bug 105593).
-set(MIMO_AVX512_FLAGS -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma -mf16c -Wno-uninitialized -Wno-maybe-uninitialized)
+set(MIMO_AVX512_FLAGS -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma -mf16c -Wno-uninitialized
+    $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
 
 function(mimo_module name)
   cmake_parse_arguments(ARG "" "" "DEPENDS" ${ARGN})

@@ -101,20 +101,23 @@ class Translator {
       return WrongValue("nextn_predict_layers", "less than block_count");
     }
     num_layers_ = static_cast<uint64_t>(*blocks - mtp_layers);
+    num_blocks_ = static_cast<uint64_t>(*blocks);
     config_["num_hidden_layers"] = num_layers_;
     config_["num_nextn_predict_layers"] = static_cast<uint64_t>(mtp_layers);
     return {};
   }
 
-  // An array with an entry per block, or one value for all.
-  Status ReadPerLayer(std::string_view key, std::vector<int64_t>& values) const {
+  // An array with an entry per block, or one value for all. Arrays that end with the trunk are accepted too:
+  // the entries of MTP layers are then absent.
+  Status ReadPerBlock(std::string_view key, std::vector<int64_t>& values) const {
     const GgufValue* const value = Find(key);
     if (value == nullptr) return InvalidArgument("'mimo2.{}' is missing ({})", key, file_name_);
     if (value->is_array && value->count < num_layers_) {
       return WrongValue(key, "an array with an entry for each layer");
     }
-    for (uint64_t layer = 0; layer < num_layers_; ++layer) {
-      const std::optional<int64_t> entry = value->Integer(value->is_array ? layer : 0);
+    const uint64_t count = value->is_array ? std::min(value->count, num_blocks_) : num_blocks_;
+    for (uint64_t block = 0; block < count; ++block) {
+      const std::optional<int64_t> entry = value->Integer(value->is_array ? block : 0);
       if (!entry.has_value() || *entry < 0 || *entry > std::numeric_limits<int32_t>::max()) {
         return WrongValue(key, "an array of non-negative integers");
       }
@@ -125,11 +128,13 @@ class Translator {
 
   Status ReadPattern() {
     std::vector<int64_t> pattern;
-    MIMO_RETURN_IF_ERROR(ReadPerLayer("attention.sliding_window_pattern", pattern));
+    MIMO_RETURN_IF_ERROR(ReadPerBlock("attention.sliding_window_pattern", pattern));
     config_["hybrid_layer_pattern"] = Json::array();
-    for (const int64_t entry : pattern) {
-      is_sliding_.push_back(entry != 0);
-      config_["hybrid_layer_pattern"].push_back(entry != 0 ? 1 : 0);
+    for (uint64_t block = 0; block < num_blocks_; ++block) {
+      // MTP layers without an entry slide, as in every published V2 model.
+      const bool is_sliding = block < pattern.size() ? pattern[block] != 0 : true;
+      is_sliding_.push_back(is_sliding);
+      if (block < num_layers_) config_["hybrid_layer_pattern"].push_back(is_sliding ? 1 : 0);
     }
     return {};
   }
@@ -137,14 +142,14 @@ class Translator {
   // A count may differ between the two kinds of attention, but not inside one kind.
   Status ReadHeads(const char* key, const std::string& config_key) {
     std::vector<int64_t> counts;
-    MIMO_RETURN_IF_ERROR(ReadPerLayer(key, counts));
+    MIMO_RETURN_IF_ERROR(ReadPerBlock(key, counts));
     std::optional<int64_t> by_kind[2];
-    for (uint64_t layer = 0; layer < num_layers_; ++layer) {
-      std::optional<int64_t>& count = by_kind[is_sliding_[layer] ? 1 : 0];
-      if (count.has_value() && *count != counts[layer]) {
+    for (uint64_t block = 0; block < counts.size(); ++block) {
+      std::optional<int64_t>& count = by_kind[is_sliding_[block] ? 1 : 0];
+      if (count.has_value() && *count != counts[block]) {
         return WrongValue(key, "equal in all layers of one kind of attention");
       }
-      count = counts[layer];
+      count = counts[block];
     }
     config_[config_key] = by_kind[0].has_value() ? *by_kind[0] : *by_kind[1];
     config_["swa_" + config_key] = by_kind[1].has_value() ? *by_kind[1] : *by_kind[0];
@@ -157,7 +162,7 @@ class Translator {
   // Some writers give feed_forward_length per layer; the dense layers come first.
   Status ReadFeedForward() {
     std::vector<int64_t> lengths;
-    MIMO_RETURN_IF_ERROR(ReadPerLayer("feed_forward_length", lengths));
+    MIMO_RETURN_IF_ERROR(ReadPerBlock("feed_forward_length", lengths));
     config_["intermediate_size"] = static_cast<uint64_t>(lengths.front());
     return {};
   }
@@ -206,9 +211,9 @@ class Translator {
   void ReadTensorFacts() {
     bool sinks[2] = {false, false};
     config_["moe_layer_freq"] = Json::array();
-    for (uint64_t layer = 0; layer < num_layers_; ++layer) {
-      config_["moe_layer_freq"].push_back(Has(layer, "ffn_gate_inp.weight") ? 1 : 0);
-      if (Has(layer, "attn_sinks.weight")) sinks[is_sliding_[layer] ? 1 : 0] = true;
+    for (uint64_t block = 0; block < num_blocks_; ++block) {
+      if (block < num_layers_) config_["moe_layer_freq"].push_back(Has(block, "ffn_gate_inp.weight") ? 1 : 0);
+      if (Has(block, "attn_sinks.weight")) sinks[is_sliding_[block] ? 1 : 0] = true;
     }
     config_["add_full_attention_sink_bias"] = sinks[0];
     config_["add_swa_attention_sink_bias"] = sinks[1];
@@ -228,8 +233,9 @@ class Translator {
   const TensorFinder& find_;
   std::string_view file_name_;
   Json config_ = Json::object();
-  uint64_t num_layers_ = 0;
-  std::vector<bool> is_sliding_;
+  uint64_t num_layers_ = 0;       // trunk
+  uint64_t num_blocks_ = 0;       // trunk and MTP layers
+  std::vector<bool> is_sliding_;  // [num_blocks_]
 };
 
 std::vector<std::string> CopyStrings(const GgufFile& gguf, std::string_view key) {
