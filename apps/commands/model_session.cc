@@ -1,7 +1,10 @@
 #include "apps/commands/model_session.h"
 
+#include <fmt/core.h>
+
 #include <utility>
 
+#include "base/log.h"
 #include "model/model.h"
 #include "text/builtin_vocabulary.h"
 
@@ -15,6 +18,20 @@ Result<TokenizerData> TokenizerDataOf(const Checkpoint& checkpoint) {
     return TokenizerDataFromGguf({source.tokens, source.token_types, source.merges, source.pre_tokenizer});
   }
   return NotFound("the checkpoint has no tokenizer ({}): add tokenizer.json", checkpoint.path());
+}
+
+// The template that a checkpoint without a usable one of its own was published with. V2.5 and V2.6 share an
+// architecture; of the two, only V2.6 stores its router in bf16.
+ChatTemplateKind PublishedTemplate(const Checkpoint& checkpoint) {
+  const ModelConfig& config = checkpoint.config();
+  if (config.family == ModelFamily::kMimo) return ChatTemplateKind::kMimo7B;
+  if (config.architecture == "MiMoV2FlashForCausalLM") return ChatTemplateKind::kMimoV2Flash;
+  for (size_t layer = 0; layer < config.is_sparse.size(); ++layer) {
+    if (!config.is_sparse[layer]) continue;
+    const StoredTensor* const router = checkpoint.Find(fmt::format("model.layers.{}.mlp.gate.weight", layer));
+    if (router != nullptr && router->type == StoredType::kBf16) return ChatTemplateKind::kMimoV26;
+  }
+  return ChatTemplateKind::kMimoV25;
 }
 
 }  // namespace
@@ -42,7 +59,15 @@ Result<Tokenizer> MakeTokenizer(const Checkpoint& checkpoint) {
 }
 
 Result<ChatTemplate> MakeChatTemplate(const Checkpoint& checkpoint) {
-  return ChatTemplate::Recognize(checkpoint.tokenizer().chat_template);
+  const std::string& text = checkpoint.tokenizer().chat_template;
+  if (text.empty()) return ChatTemplate(PublishedTemplate(checkpoint));
+  Result<ChatTemplate> recognized = ChatTemplate::Recognize(text);
+  if (!recognized && recognized.error().code == ErrorCode::kUnimplemented) {
+    LogWarning("{}; using the template that this architecture was published with",
+               recognized.error().message);
+    return ChatTemplate(PublishedTemplate(checkpoint));
+  }
+  return recognized;
 }
 
 Result<TextSession> OpenTextSession(const ModelFlags& flags) {

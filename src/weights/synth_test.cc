@@ -85,6 +85,18 @@ TEST(Synth, WritesEveryTypeSoThatItBinds) {
   }
 }
 
+TEST(Synth, AGgufWhoseTrunkIsAllFullAttentionKeepsItsSlidingMtpLayers) {
+  SynthOptions options = SmallOptions("v2.6-flash");
+  options.overrides.front() = {"num_hidden_layers", "1"};
+  const auto checkpoint = WriteAndOpen(FreshPath("one_layer.gguf"), options);
+  ASSERT_TRUE(checkpoint.has_value()) << checkpoint.error().message;
+  const auto weights = BindModelWeights(*checkpoint);
+  ASSERT_TRUE(weights.has_value()) << weights.error().message;
+  ASSERT_EQ(weights->mtp_layers.size(), 3U);
+  EXPECT_EQ(weights->mtp_layers[0].layer.attention.qkv.k_offsets.size(), 8U);
+  EXPECT_FALSE(weights->mtp_layers[0].layer.attention.sinks.empty());
+}
+
 TEST(Synth, WritesTheSameBytesWithAnyNumberOfThreads) {
   SynthOptions options = SmallOptions("v2.6-flash");
   const std::string one = FreshPath("one_thread");

@@ -107,6 +107,11 @@ hello='{"messages":[{"role":"user","content":"Hello"}],"enable_thinking":false}'
 prompt=$("$mimo" template <<<"$hello") || fail "template"
 expect_match "template" "$prompt" '"text":".*Hello<\|im_end\|><\|im_start\|>assistant\\n<think></think>"'
 expect_match "template" "$prompt" '"tokens":\[151644,.*,9707,151645,151644,77091,198,151667,151668\]'
+# A checkpoint without a template text gets that of its architecture: V2.5 has a default system prompt.
+vector='[151644,8948,198,2610,525,20740,25612,11,264,10950,15235,17847,44936,553,71449,13,151645,151644,872,198,9707,'
+vector+='151645,151644,77091,198,151667,151668]'
+expect_exit 0 synth --like v2.5 "${small[@]}" --set vocab_size=152576 --set hidden_size=32 "$work/v25"
+expect_match "template of V2.5" "$("$mimo" template --model "$work/v25" <<<"$hello")" "\"tokens\":${vector//[\[\]]/.}"
 
 echo "# logits"
 echo '[1,2,3,4,5]' >"$work/tokens.json"
