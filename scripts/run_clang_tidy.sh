@@ -5,4 +5,4 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 find src apps -name '*.cc' ! -name '*_test.cc' ! -name '*_bench.cc' ! -name '*_fuzz.cc' -print0 |
-  xargs -0 -n 4 -P "$(nproc)" clang-tidy --quiet -p "$1" 2> >(grep -v 'warnings\? generated' >&2)
+  xargs -0 -n 4 -P "$(nproc)" clang-tidy --quiet --extra-arg=-Wno-unknown-warning-option -p "$1" 2> >(grep -v 'warnings\? generated' >&2)

@@ -34,6 +34,8 @@ inline float ExpOfNonPositive(float x) {
 }
 
 uint64_t ToFixedPoint(float probability) {
+  // Never negative, so that adding a half rounds correctly; lround is a call per token of the vocabulary.
+  // NOLINTNEXTLINE(bugprone-incorrect-roundings)
   return static_cast<uint64_t>(static_cast<int64_t>(probability * static_cast<float>(kWeightOne) + 0.5F));
 }
 

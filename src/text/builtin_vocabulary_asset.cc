@@ -5,23 +5,23 @@
 __asm__(
     ".pushsection .rodata\n"
     ".balign 16\n"
-    ".globl mimo_qwen2_vocabulary_begin, mimo_qwen2_vocabulary_end\n"
-    ".hidden mimo_qwen2_vocabulary_begin, mimo_qwen2_vocabulary_end\n"
-    "mimo_qwen2_vocabulary_begin:\n"
+    ".globl kMimoQwen2VocabularyBegin, kMimoQwen2VocabularyEnd\n"
+    ".hidden kMimoQwen2VocabularyBegin, kMimoQwen2VocabularyEnd\n"
+    "kMimoQwen2VocabularyBegin:\n"
     ".incbin \"" MIMO_QWEN2_VOCABULARY
     "\"\n"
-    "mimo_qwen2_vocabulary_end:\n"
+    "kMimoQwen2VocabularyEnd:\n"
     ".popsection\n");
 
 extern "C" {
-extern const uint8_t mimo_qwen2_vocabulary_begin[];
-extern const uint8_t mimo_qwen2_vocabulary_end[];
+extern const uint8_t kMimoQwen2VocabularyBegin[];
+extern const uint8_t kMimoQwen2VocabularyEnd[];
 }
 
 namespace mimo {
 
 std::span<const uint8_t> Qwen2VocabularyAsset() {
-  return {mimo_qwen2_vocabulary_begin, mimo_qwen2_vocabulary_end};
+  return {kMimoQwen2VocabularyBegin, kMimoQwen2VocabularyEnd};
 }
 
 }  // namespace mimo

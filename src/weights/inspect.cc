@@ -39,6 +39,7 @@ std::vector<TypeSummary> SummarizeTypes(const Checkpoint& checkpoint) {
     type.bytes += tensor.data.size();
   }
   std::vector<TypeSummary> types;
+  types.reserve(by_name.size());
   for (const auto& [name, type] : by_name) types.push_back(type);
   std::sort(types.begin(), types.end(),
             [](const TypeSummary& a, const TypeSummary& b) { return a.bytes > b.bytes; });

@@ -44,6 +44,7 @@ void AddAttention(const ModelConfig& config, GgufHeaderBuilder* gguf) {
   std::vector<bool> is_sliding = config.is_sliding;
   is_sliding.resize(config.num_hidden_layers + config.num_nextn_predict_layers, config.mtp_is_sliding);
   std::vector<uint32_t> kv_heads;
+  kv_heads.reserve(is_sliding.size());
   for (const bool sliding : is_sliding) {
     kv_heads.push_back((sliding ? config.sliding_attention : config.full_attention).num_key_value_heads);
   }
