@@ -17,30 +17,18 @@ namespace {
 
 // A weight row that is being read: `Columns16(k)` gives columns [k, k + 16) as float32. `scale` changes every
 // kBlockCols columns.
-struct F32Row {
-  static constexpr WeightType kType = WeightType::kF32;
+template <WeightType kStoredType>
+struct PlainRow {
+  static constexpr WeightType kType = kStoredType;
   static constexpr uint32_t kBlockCols = 128;
-  F32Row(const MatrixView& m, uint32_t row) : data(m.data + row * m.row_bytes) {}
+  PlainRow(const MatrixView& m, uint32_t row) : data(m.data + row * m.row_bytes) {}
   void BeginBlock(uint32_t /*k*/) {}
-  Float16 Columns16(uint32_t k) const { return Simd::Load(reinterpret_cast<const float*>(data) + k); }
-  const std::byte* data;
-};
-
-struct Bf16Row {
-  static constexpr WeightType kType = WeightType::kBf16;
-  static constexpr uint32_t kBlockCols = 128;
-  Bf16Row(const MatrixView& m, uint32_t row) : data(m.data + row * m.row_bytes) {}
-  void BeginBlock(uint32_t /*k*/) {}
-  Float16 Columns16(uint32_t k) const { return Simd::FromBf16(data + size_t{k} * 2); }
-  const std::byte* data;
-};
-
-struct Fp16Row {
-  static constexpr WeightType kType = WeightType::kF16;
-  static constexpr uint32_t kBlockCols = 128;
-  Fp16Row(const MatrixView& m, uint32_t row) : data(m.data + row * m.row_bytes) {}
-  void BeginBlock(uint32_t /*k*/) {}
-  Float16 Columns16(uint32_t k) const { return Simd::FromFp16(data + size_t{k} * 2); }
+  Float16 Columns16(uint32_t k) const {
+    const std::byte* const at = data + RowBytes(kType, k);
+    if constexpr (kType == WeightType::kF32) return Simd::Load(reinterpret_cast<const float*>(at));
+    if constexpr (kType == WeightType::kBf16) return Simd::FromBf16(at);
+    if constexpr (kType == WeightType::kF16) return Simd::FromFp16(at);
+  }
   const std::byte* data;
 };
 
@@ -150,14 +138,6 @@ void Tile(const MatMulArgs& args, uint32_t row, uint32_t token) {
   }
 }
 
-// All rows of `args` for kTokens tokens from `token` on.
-template <typename Row, uint32_t kRows, uint32_t kTokens>
-void TileColumn(const MatMulArgs& args, uint32_t token) {
-  uint32_t row = args.row_begin;
-  for (; row + kRows <= args.row_end; row += kRows) Tile<Row, kRows, kTokens>(args, row, token);
-  for (; row < args.row_end; ++row) Tile<Row, 1, kTokens>(args, row, token);
-}
-
 // Rows for every token of one panel: the rows of a tile stay in the first-level cache while the tokens pass.
 template <typename Row, uint32_t kRows, uint32_t kTokens>
 void Panel(const MatMulArgs& args, uint32_t token_begin, uint32_t token_end) {
@@ -180,7 +160,7 @@ constexpr uint32_t kPanelTokens = 32;
 
 template <typename Row>
 void MatMulRows(const MatMulArgs& args) {
-  if (args.num_tokens == 1) return TileColumn<Row, kDecodeRows, 1>(args, 0);
+  if (args.num_tokens == 1) return Panel<Row, kDecodeRows, 1>(args, 0, 1);
   for (uint32_t begin = 0; begin < args.num_tokens; begin += kPanelTokens) {
     const uint32_t end = std::min(args.num_tokens, begin + kPanelTokens);
     Panel<Row, Simd::kTileRows, Simd::kTileTokens>(args, begin, end);
@@ -190,11 +170,11 @@ void MatMulRows(const MatMulArgs& args) {
 void MatMul(const MatMulArgs& args) {
   switch (args.weights->type) {
     case WeightType::kF32:
-      return MatMulRows<F32Row>(args);
+      return MatMulRows<PlainRow<WeightType::kF32>>(args);
     case WeightType::kF16:
-      return MatMulRows<Fp16Row>(args);
+      return MatMulRows<PlainRow<WeightType::kF16>>(args);
     case WeightType::kBf16:
-      return MatMulRows<Bf16Row>(args);
+      return MatMulRows<PlainRow<WeightType::kBf16>>(args);
     case WeightType::kFp8E4M3:
       return MatMulRows<Fp8Row>(args);
     case WeightType::kMxFp4:
