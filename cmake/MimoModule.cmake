@@ -10,12 +10,14 @@ add_custom_target(benches)
 add_custom_target(fuzzers)
 
 add_library(mimo_warnings INTERFACE)
-target_compile_options(mimo_warnings INTERFACE -Wall -Wextra -Wconversion -Wshadow -Werror)
+target_compile_options(mimo_warnings INTERFACE -Wall -Wextra -Wconversion -Wshadow)
 if(MIMO_SANITIZE)
+  # Warnings stay warnings here: instrumented code makes GCC 12 see uninitialised reads and overlapping copies inside
+  # std::optional and std::string (GCC bugs 105562 and 105651). The plain builds hold our code to them.
   target_compile_options(mimo_warnings INTERFACE -fsanitize=${MIMO_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
-  # Instrumented code makes GCC 12 suspect std::optional and AVX-512 intrinsics of uninitialised reads.
-  target_compile_options(mimo_warnings INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
   target_link_options(mimo_warnings INTERFACE -fsanitize=${MIMO_SANITIZE})
+else()
+  target_compile_options(mimo_warnings INTERFACE -Werror)
 endif()
 if(MIMO_FUZZ)
   target_compile_options(mimo_warnings INTERFACE -fsanitize=fuzzer-no-link)
