@@ -56,7 +56,8 @@ for sanitizer in asan tsan; do
   targets=(unit_tests)
   filter=()
   if [[ "$sanitizer" == tsan ]]; then
-    targets=(base_test engine_test server_test)
+    # Not the server's: its HTTP library is not instrumented, and what it orders looks like a race.
+    targets=(base_test engine_test)
     filter=(-L '^unit$')
   else
     filter=(-L '^(unit|fuzz)$')
