@@ -13,7 +13,7 @@ build:  ## the program, build/mimo
 run: build  ## the server on http://127.0.0.1:8080 with a demonstration model
 	@scripts/run_server.sh $(PORT)
 
-test:  ## everything that must hold, about half an hour on two cores
+test:  ## everything that must hold, about twenty minutes on two cores
 	@scripts/install_packages.sh build check
 	@scripts/run_tests.sh
 
