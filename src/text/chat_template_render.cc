@@ -60,4 +60,13 @@ std::string_view TemplateRole(const ChatMessage& message) {
   return message.role == "developer" ? std::string_view("system") : std::string_view(message.role);
 }
 
+void WriteGenerationPrompt(const RenderSwitches& switches, PromptWriter* writer) {
+  writer->Markup("<|im_start|>assistant\n");
+  if (!switches.enable_thinking) {
+    writer->Markup("<think></think>");
+  } else if (switches.opens_reasoning) {
+    writer->Markup("<think>");
+  }
+}
+
 }  // namespace mimo

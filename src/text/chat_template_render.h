@@ -34,6 +34,9 @@ struct RenderSwitches {
 // "developer" is OpenAI's newer name of the system role; no MiMo template knows it.
 std::string_view TemplateRole(const ChatMessage& message);
 
+// What V2's prompts end with: the assistant's turn, opened, and the mark of the thinking switch.
+void WriteGenerationPrompt(const RenderSwitches& switches, PromptWriter* writer);
+
 // Each requires at least one message.
 void RenderMimo7B(const ChatRequest& request, PromptWriter* writer);
 void RenderMimoV25(const ChatRequest& request, const RenderSwitches& switches, PromptWriter* writer);

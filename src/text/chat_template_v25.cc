@@ -164,14 +164,7 @@ void RenderMimoV25(const ChatRequest& request, const RenderSwitches& switches, P
       writer->Markup("<|im_end|>");
     }
   }
-  if (request.add_generation_prompt) {
-    writer->Markup("<|im_start|>assistant\n");
-    if (!switches.enable_thinking) {
-      writer->Markup("<think></think>");
-    } else if (switches.opens_reasoning) {
-      writer->Markup("<think>");
-    }
-  }
+  if (request.add_generation_prompt) WriteGenerationPrompt(switches, writer);
 }
 
 }  // namespace mimo
