@@ -37,19 +37,9 @@ class AttentionStep {
 
  private:
   void Project() {
+    const std::span<const float* const> x_rows = {step_.normed.pointers(), step_.num_tokens};
     for (const QkvProjection::Part& part : weights_.qkv.parts) {
-      const uint32_t rows = part.matrix.rows;
-      const uint32_t num_tasks = (rows + kRowsPerTask - 1) / kRowsPerTask;
-      step_.pool->ParallelFor(num_tasks, [&](uint32_t task, uint32_t) {
-        const uint32_t begin = task * kRowsPerTask;
-        step_.kernels->matmul({.weights = &part.matrix,
-                               .x_rows = step_.normed.pointers(),
-                               .num_tokens = step_.num_tokens,
-                               .row_begin = begin,
-                               .row_end = std::min(rows, begin + kRowsPerTask),
-                               .out = step_.qkv.row(0) + part.offset + begin,
-                               .out_stride = step_.qkv.row_size()});
-      });
+      step_.MatMul(part.matrix, x_rows, step_.qkv.row(0) + part.offset, step_.qkv.row_size());
     }
   }
 
@@ -165,7 +155,7 @@ void AttentionLayer(ForwardStep& step, const AttentionWeights& weights, uint32_t
                                           ? step.config->Attention(layer_index)
                                           : step.config->MtpAttention();
   AttentionStep(step, weights, geometry, KvAccess(kv, layer_index), kv.options().type).Run();
-  step.MatMul(weights.o_proj, step.attention.pointers(), step.num_tokens, &step.projected);
+  step.MatMul(weights.o_proj, step.attention, &step.projected);
   for (uint32_t token = 0; token < step.num_tokens; ++token) {
     step.kernels->add_scaled(step.projected.row(token), 1.0F, step.config->hidden_size, step.x.row(token));
   }

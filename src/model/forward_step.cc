@@ -4,18 +4,18 @@
 
 namespace mimo {
 
-void ForwardStep::MatMul(const MatrixView& weights, const float* const* x_rows, uint32_t num_rows,
-                         RowBuffer* out) const {
+void ForwardStep::MatMul(const MatrixView& weights, std::span<const float* const> x_rows, float* out,
+                         size_t out_stride) const {
   const uint32_t num_tasks = (weights.rows + kRowsPerTask - 1) / kRowsPerTask;
   pool->ParallelFor(num_tasks, [&](uint32_t task, uint32_t) {
     const uint32_t begin = task * kRowsPerTask;
     kernels->matmul({.weights = &weights,
-                     .x_rows = x_rows,
-                     .num_tokens = num_rows,
+                     .x_rows = x_rows.data(),
+                     .num_tokens = static_cast<uint32_t>(x_rows.size()),
                      .row_begin = begin,
                      .row_end = std::min(weights.rows, begin + kRowsPerTask),
-                     .out = out->row(0) + begin,
-                     .out_stride = out->row_size()});
+                     .out = out + begin,
+                     .out_stride = out_stride});
   });
 }
 

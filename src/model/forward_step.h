@@ -108,8 +108,13 @@ struct ForwardStep {
   std::vector<ThreadScratch> threads;
   std::vector<float> logits;  // [rows wanted, vocab_size]
 
-  // out[t] = weights . x_rows[t] for all tokens, out [num_tokens, row_size].
-  void MatMul(const MatrixView& weights, const float* const* x_rows, uint32_t num_rows, RowBuffer* out) const;
+  // out[t * out_stride + r] = (weights . x_rows[t])[r] for each t, in parallel slices of kRowsPerTask rows.
+  void MatMul(const MatrixView& weights, std::span<const float* const> x_rows, float* out,
+              size_t out_stride) const;
+  // The same for every token of the step, into the rows of `out`.
+  void MatMul(const MatrixView& weights, const RowBuffer& rows, RowBuffer* out) const {
+    MatMul(weights, {rows.pointers(), num_tokens}, out->row(0), out->row_size());
+  }
   // normed[t] = RmsNorm(x[t]).
   void Norm(RowBuffer& from, std::span<const float> weight, RowBuffer* to) const;
 };

@@ -138,7 +138,7 @@ void DenseLayer(ForwardStep& step, const MlpWeights& weights) {
 void SparseLayer(ForwardStep& step, const MoeWeights& weights) {
   const uint32_t num_experts = step.config->n_routed_experts;
   const uint32_t per_token = step.config->num_experts_per_tok;
-  step.MatMul(weights.router, step.normed.pointers(), step.num_tokens, &step.router);
+  step.MatMul(weights.router, step.normed, &step.router);
   const RouterOptions options = {.num_experts_per_tok = per_token,
                                  .norm_topk_prob = step.config->norm_topk_prob,
                                  .routed_scaling_factor = step.config->routed_scaling_factor};

@@ -165,17 +165,7 @@ std::span<const float> Model::Impl::Head(RowBuffer& normed) {
   const size_t size = wanted_rows.size() * config.vocab_size;
   if (step.logits.size() < size) step.logits.resize(size);
   if (wanted_rows.empty()) return {};
-  const uint32_t num_tasks = (config.vocab_size + kRowsPerTask - 1) / kRowsPerTask;
-  pool.ParallelFor(num_tasks, [&](uint32_t task, uint32_t) {
-    const uint32_t begin = task * kRowsPerTask;
-    step.kernels->matmul({.weights = &weights.lm_head,
-                          .x_rows = wanted_rows.data(),
-                          .num_tokens = static_cast<uint32_t>(wanted_rows.size()),
-                          .row_begin = begin,
-                          .row_end = std::min(config.vocab_size, begin + kRowsPerTask),
-                          .out = step.logits.data() + begin,
-                          .out_stride = config.vocab_size});
-  });
+  step.MatMul(weights.lm_head, wanted_rows, step.logits.data(), config.vocab_size);
   return {step.logits.data(), size};
 }
 
@@ -244,7 +234,7 @@ Result<std::span<const float>> Model::ForwardMtp(uint32_t head, Batch batch, std
     step.kernels->rms_norm(hidden.data() + size_t{token} * hidden_size, mtp.hidden_norm.data(), hidden_size,
                            epsilon, hidden_half);
   }
-  step.MatMul(mtp.eh_proj, step.mtp_input.pointers(), step.num_tokens, &step.x);
+  step.MatMul(mtp.eh_proj, step.mtp_input, &step.x);
   impl_->Layer(mtp.layer, impl_->config.num_hidden_layers + head, kv);
   step.Norm(step.x, mtp.final_layernorm, &step.normed);
   return impl_->Head(step.normed);
