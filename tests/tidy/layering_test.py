@@ -10,12 +10,14 @@ LAYERS = {
     "kernels": {"base"},
     "text": {"base"},
     "media": {"base"},
+    "home": {"base", "text"},
+    "data": {"base", "text", "home"},
     "weights": {"base", "kernels"},
     "model": {"base", "kernels", "weights"},
     "engine": {"base", "kernels", "text", "media", "model"},
-    "server": {"base", "text", "media", "engine"},
-    "agent": {"base", "text", "media"},
-    "train": {"base", "kernels", "text", "media", "weights", "model"},
+    "server": {"base", "text", "media", "home", "engine"},
+    "agent": {"base", "text", "media", "home"},
+    "train": {"base", "kernels", "text", "media", "home", "data", "weights", "model", "engine"},
 }
 
 # Headers below one module that another may see although its row does not list that module.
