@@ -6,15 +6,18 @@
 
 #include "base/check.h"
 #include "server/api_error.h"
-#include "server/status_page.h"
+#include "server/page.h"
 #include "server/tokenize_route.h"
 
 namespace mimo {
-namespace {
 
-enum class Route {
-  kStatusPage,
+enum class ApiRoute : uint8_t {
+  kPage,
   kHealth,
+  kStatus,
+  kDemoHome,
+  kHomePrompt,
+  kHomeCall,
   kModels,
   kChatCompletions,
   kTokenize,
@@ -22,28 +25,34 @@ enum class Route {
   kNotImplemented,  // known to clients, not part of this server yet
 };
 
+namespace {
+
 struct RouteEntry {
   std::string_view path;  // without /v1
   std::string_view method;
-  Route route;
+  ApiRoute route;
 };
 
 constexpr std::array kRoutes = {
-    RouteEntry{"/", "GET", Route::kStatusPage},
-    RouteEntry{"/health", "GET", Route::kHealth},
-    RouteEntry{"/models", "GET", Route::kModels},
-    RouteEntry{"/chat/completions", "POST", Route::kChatCompletions},
-    RouteEntry{"/tokenize", "POST", Route::kTokenize},
-    RouteEntry{"/detokenize", "POST", Route::kDetokenize},
-    RouteEntry{"/completions", "POST", Route::kNotImplemented},
-    RouteEntry{"/responses", "POST", Route::kNotImplemented},
-    RouteEntry{"/embeddings", "POST", Route::kNotImplemented},
-    RouteEntry{"/messages", "POST", Route::kNotImplemented},
-    RouteEntry{"/messages/count_tokens", "POST", Route::kNotImplemented},
-    RouteEntry{"/anthropic/v1/messages", "POST", Route::kNotImplemented},
-    RouteEntry{"/anthropic/v1/messages/count_tokens", "POST", Route::kNotImplemented},
-    RouteEntry{"/usage", "GET", Route::kNotImplemented},
-    RouteEntry{"/metrics", "GET", Route::kNotImplemented},
+    RouteEntry{"/", "GET", ApiRoute::kPage},
+    RouteEntry{"/health", "GET", ApiRoute::kHealth},
+    RouteEntry{"/status", "GET", ApiRoute::kStatus},
+    RouteEntry{"/home", "GET", ApiRoute::kDemoHome},
+    RouteEntry{"/home/prompt", "POST", ApiRoute::kHomePrompt},
+    RouteEntry{"/home/call", "POST", ApiRoute::kHomeCall},
+    RouteEntry{"/models", "GET", ApiRoute::kModels},
+    RouteEntry{"/chat/completions", "POST", ApiRoute::kChatCompletions},
+    RouteEntry{"/tokenize", "POST", ApiRoute::kTokenize},
+    RouteEntry{"/detokenize", "POST", ApiRoute::kDetokenize},
+    RouteEntry{"/completions", "POST", ApiRoute::kNotImplemented},
+    RouteEntry{"/responses", "POST", ApiRoute::kNotImplemented},
+    RouteEntry{"/embeddings", "POST", ApiRoute::kNotImplemented},
+    RouteEntry{"/messages", "POST", ApiRoute::kNotImplemented},
+    RouteEntry{"/messages/count_tokens", "POST", ApiRoute::kNotImplemented},
+    RouteEntry{"/anthropic/v1/messages", "POST", ApiRoute::kNotImplemented},
+    RouteEntry{"/anthropic/v1/messages/count_tokens", "POST", ApiRoute::kNotImplemented},
+    RouteEntry{"/usage", "GET", ApiRoute::kNotImplemented},
+    RouteEntry{"/metrics", "GET", ApiRoute::kNotImplemented},
 };
 
 // Clients differ in whether their base address holds /v1, and in a slash at the end.
@@ -117,6 +126,25 @@ HttpReply ApiServer::Counted(HttpReply reply, std::shared_ptr<void> active) {
   return reply;
 }
 
+std::optional<HttpReply> ApiServer::HandleWithoutModel(ApiRoute route, const HttpRequest& request) const {
+  switch (route) {
+    case ApiRoute::kPage:
+      return HandlePage();
+    case ApiRoute::kHealth:
+      return HandleHealth();
+    case ApiRoute::kStatus:
+      return HandleStatus();
+    case ApiRoute::kDemoHome:
+      return HandleDemoHome();
+    case ApiRoute::kHomePrompt:
+      return HandleHomePrompt(request);
+    case ApiRoute::kHomeCall:
+      return HandleHomeCall(request);
+    default:
+      return std::nullopt;
+  }
+}
+
 HttpReply ApiServer::Handle(const HttpRequest& request) {
   ++num_active_;
   const std::shared_ptr<void> active(nullptr, [this](void* /*nothing*/) { --num_active_; });
@@ -130,9 +158,8 @@ HttpReply ApiServer::Handle(const HttpRequest& request) {
   const bool matches =
       request.method == entry->method || (request.method == "HEAD" && entry->method == "GET");
   if (!matches) return WrongMethod(request, entry->method);
-  if (entry->route == Route::kHealth) return HandleHealth();
-  if (entry->route == Route::kStatusPage) return HandleStatusPage();
-  if (entry->route == Route::kNotImplemented) {
+  if (const auto reply = HandleWithoutModel(entry->route, request)) return *reply;
+  if (entry->route == ApiRoute::kNotImplemented) {
     return ErrorReply(ApiError{.code = ErrorCode::kUnimplemented,
                                .message = fmt::format("{} is not implemented yet", request.path),
                                .param = {},
@@ -140,11 +167,11 @@ HttpReply ApiServer::Handle(const HttpRequest& request) {
   }
   if (const auto obstacle = Obstacle()) return ErrorReply(503, *obstacle);
   switch (entry->route) {
-    case Route::kModels:
+    case ApiRoute::kModels:
       return HandleModels(std::string(path));
-    case Route::kTokenize:
+    case ApiRoute::kTokenize:
       return HandleTokenize(request, *model_);
-    case Route::kDetokenize:
+    case ApiRoute::kDetokenize:
       return HandleDetokenize(request, *model_);
     default:
       return Counted(HandleChatCompletion(request, *model_, options_.chat, ending_), active);
@@ -171,17 +198,17 @@ HttpReply ApiServer::HandleModels(const std::string& path) const {
   return reply;
 }
 
-HttpReply ApiServer::HandleStatusPage() const {
-  StatusPageFacts facts;
-  facts.state = Obstacle().value_or("ready");
-  if (model_ready_) {
-    facts.model = model_->id;
-    facts.context_max = model_->engine->context_max();
-    facts.load = model_->engine->load();
-  }
+HttpReply ApiServer::HandleStatus() const {
+  const bool ready = model_ready_;
+  const Engine::Load load = ready ? model_->engine->load() : Engine::Load{};
   HttpReply reply;
-  reply.content_type = "text/html; charset=utf-8";
-  reply.body = StatusPage(facts);
+  reply.body = DumpJson(Json{{"model", ready ? model_->id : ""},
+                             {"state", Obstacle().value_or("ready")},
+                             {"context_max", ready ? model_->engine->context_max() : 0},
+                             {"requests_running", load.running},
+                             {"requests_waiting", load.waiting},
+                             {"kv_blocks_used", load.kv_blocks_used},
+                             {"kv_blocks_total", load.kv_blocks_total}});
   return reply;
 }
 

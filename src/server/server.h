@@ -12,8 +12,8 @@
 // client that goes away, streaming or not, has its generation cancelled within poll_interval.
 //
 // One file per idea: http_server (the library behind an interface), api_error (the table of error codes),
-// json_fields (typed reads of a request), served_model (names), *_route (endpoints), serve (start, signals,
-// end).
+// json_fields (typed reads of a request), served_model (names), *_route (endpoints), page (the web page and
+// its home), serve (start, signals, end).
 
 #include <atomic>
 #include <chrono>
@@ -29,6 +29,8 @@
 #include "server/served_model.h"
 
 namespace mimo {
+
+enum class ApiRoute : uint8_t;
 
 struct ApiServerOptions {
   HttpServerOptions http;
@@ -63,7 +65,9 @@ class ApiServer {
   HttpReply Handle(const HttpRequest& request);
   HttpReply HandleHealth() const;
   HttpReply HandleModels(const std::string& path) const;
-  HttpReply HandleStatusPage() const;
+  HttpReply HandleStatus() const;
+  // The replies that need no model; nothing for other routes.
+  std::optional<HttpReply> HandleWithoutModel(ApiRoute route, const HttpRequest& request) const;
   // Why requests cannot be served; nothing when they can.
   std::optional<std::string> Obstacle() const;
   // Keeps the reply counted as active until its last byte is written.

@@ -84,10 +84,23 @@ TEST_F(ServerTest, ShowsAPageThatFetchesNothingFromElsewhere) {
 
   EXPECT_EQ(reply.status, 200);
   EXPECT_EQ(reply.headers.at("content-type"), "text/html; charset=utf-8");
-  EXPECT_NE(reply.body.find("mimo-v2-flash"), std::string::npos);
-  EXPECT_NE(reply.body.find("curl "), std::string::npos);
+  EXPECT_NE(reply.body.find("<title>mimo"), std::string::npos);
   EXPECT_EQ(reply.body.find("src="), std::string::npos);
   EXPECT_EQ(reply.body.find("https://"), std::string::npos);
+}
+
+TEST_F(LoadingServerTest, StatusTellsWhatRunsHereBeforeAndAfterLoading) {
+  const Json loading = Request("GET", "/status").json();
+  EXPECT_EQ(loading["model"], "");
+  EXPECT_EQ(loading["state"], "the model is still loading");
+
+  SetModel();
+
+  const Json ready = Request("GET", "/status").json();
+  EXPECT_EQ(ready["model"], "mimo-v2-flash");
+  EXPECT_EQ(ready["state"], "ready");
+  EXPECT_EQ(ready["context_max"], 4096);
+  EXPECT_EQ(ready["requests_running"], 0);
 }
 
 TEST_F(ServerTest, HeadHasTheHeadersOfGetAndNoBody) {

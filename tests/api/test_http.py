@@ -54,7 +54,9 @@ def test_health_models_and_page(server):
     model = requests.get(server.url + "/v1/models", timeout=10).json()["data"][0]
     assert model["id"] == MODEL_NAME and model["type"] == "model" and model["max_model_len"] == CONTEXT
     page = requests.get(server.url + "/", timeout=10)
-    assert MODEL_NAME in page.text and page.headers["content-type"].startswith("text/html")
+    assert "<title>mimo" in page.text and page.headers["content-type"].startswith("text/html")
+    status = requests.get(server.url + "/status", timeout=10).json()
+    assert status["model"] == MODEL_NAME and status["state"] == "ready" and status["context_max"] == CONTEXT
 
 
 def test_tokenize_and_back(post):

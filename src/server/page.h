@@ -1,0 +1,23 @@
+#pragma once
+// The web page and what it needs beyond the API: the server's state and the simulated home.
+
+#include "server/http_server.h"
+
+namespace mimo {
+
+// GET /: a chat beside the simulated home (assets/page/index.html). Complete in itself, fetches only from
+// this server.
+HttpReply HandlePage();
+
+// GET /home -> {"home": {...}}: a home to start with (assets/demo_home.json), in the form of home/home.h.
+HttpReply HandleDemoHome();
+
+// POST /home/prompt {"home", "speaker_area"?} -> {"system": text, "tools": [...]}: what a client of this home
+// offers the model.
+HttpReply HandleHomePrompt(const HttpRequest& request);
+
+// POST /home/call {"home", "speaker_area"?, "name", "arguments"} -> {"home", "ok", "text"}: what the call
+// does to that home. The server keeps no home: the page sends it along and takes the changed one.
+HttpReply HandleHomeCall(const HttpRequest& request);
+
+}  // namespace mimo
