@@ -41,12 +41,12 @@ struct HomeDevice {
 };
 
 struct HomeTimer {
-  std::string name;  // may be empty
-  std::string area_id;
+  std::string name = {};  // may be empty
+  std::string area_id = {};
   uint32_t seconds_total = 0;  // as started
   uint32_t seconds_left = 0;
   bool paused = false;
-  std::string command;  // spoken when it ends; may be empty
+  std::string command = {};  // spoken when it ends; may be empty
 };
 
 struct Home {
@@ -70,11 +70,11 @@ Json HomeToJson(const Home& home);
 
 // Which devices a call means. Empty fields select nothing away.
 struct DeviceSelection {
-  std::string name;  // a device's name; "all" is the same as none
-  std::string area;  // a name of a room
-  std::string floor;
-  std::string domain;
-  std::string device_class;
+  std::string name = {};  // a device's name; "all" is the same as none
+  std::string area = {};  // a name of a room
+  std::string floor = {};
+  std::string domain = {};
+  std::string device_class = {};
 };
 
 // Indexes into home.devices, ascending. Names compare without case and outer blanks. Where a name is given
