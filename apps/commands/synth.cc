@@ -22,7 +22,7 @@ namespace {
 
 const std::map<std::string, SynthType> kTypes = {
     {"bf16", SynthType::kBf16}, {"f16", SynthType::kF16},     {"f32", SynthType::kF32},
-    {"fp8", SynthType::kFp8},   {"mxfp4", SynthType::kMxFp4},
+    {"fp8", SynthType::kFp8},   {"mxfp4", SynthType::kMxFp4}, {"q8_0", SynthType::kQ80},
 };
 
 struct SynthFlags {
@@ -112,7 +112,7 @@ void AddSynthCommand(CLI::App& program, CommandAction* action) {
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   command
       ->add_option("--type", flags->options.type,
-                   "folder: bf16, f32, fp8, mxfp4 (default: as released); .gguf: bf16, f16, f32")
+                   "folder: bf16, f32, fp8, mxfp4 (default: as released); .gguf: bf16, f16, f32, q8_0")
       ->transform(CLI::CheckedTransformer(kTypes, CLI::ignore_case));
   command->add_option("--seed", flags->options.seed, "same seed, same bytes")->capture_default_str();
   command->add_option("--threads,-t", flags->options.num_threads, "0: one per core")

@@ -116,6 +116,17 @@ void DequantizeMxFp4(const MatrixView& matrix, uint32_t row, ColumnRange columns
   }
 }
 
+void DequantizeQ80(const MatrixView& matrix, uint32_t row, ColumnRange columns, float* out) {
+  const std::byte* const blocks = matrix.data + row * matrix.row_bytes;
+  for (uint32_t c = columns.begin; c < columns.end; ++c) {
+    const std::byte* const block = blocks + c / kQ80BlockSize * kQ80BlockBytes;
+    Fp16 scale;
+    std::memcpy(&scale, block, sizeof(scale));
+    const auto code = static_cast<int8_t>(block[sizeof(scale) + c % kQ80BlockSize]);
+    *out++ = static_cast<float>(code) * ToFloat(scale);
+  }
+}
+
 }  // namespace
 
 void DequantizeColumns(const MatrixView& matrix, uint32_t row, ColumnRange columns, float* out) {
@@ -131,6 +142,8 @@ void DequantizeColumns(const MatrixView& matrix, uint32_t row, ColumnRange colum
       return DequantizeFp8(matrix, row, columns, out);
     case WeightType::kMxFp4:
       return DequantizeMxFp4(matrix, row, columns, out);
+    case WeightType::kQ80:
+      return DequantizeQ80(matrix, row, columns, out);
   }
 }
 

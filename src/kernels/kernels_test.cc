@@ -61,9 +61,10 @@ std::vector<MatMulCase> MatMulCases() {
     }
     cases.push_back({type, 274, 260, 37});
   }
-  for (const uint32_t cols : {32U, 64U, 160U}) {
-    for (const uint32_t num_tokens : {1U, 2U, 5U, 33U})
-      cases.push_back({WeightType::kMxFp4, 9, cols, num_tokens});
+  for (const WeightType type : {WeightType::kMxFp4, WeightType::kQ80}) {
+    for (const uint32_t cols : {32U, 64U, 160U}) {
+      for (const uint32_t num_tokens : {1U, 2U, 5U, 33U}) cases.push_back({type, 9, cols, num_tokens});
+    }
   }
   return cases;
 }
@@ -108,6 +109,29 @@ TEST(MatMul, ATokenHasTheSameBitsAloneInABatchAndInEveryFastVariant) {
       }
     }
   }
+}
+
+TEST(DequantizeRow, ReadsBlocksOfQ80) {
+  std::vector<std::byte> bytes(2 * kQ80BlockBytes);
+  const Fp16 scales[2] = {ToFp16(0.5F), ToFp16(-3.0F)};
+  for (size_t block = 0; block < 2; ++block) {
+    std::byte* const at = bytes.data() + block * kQ80BlockBytes;
+    std::memcpy(at, &scales[block], sizeof(Fp16));
+    for (size_t i = 0; i < kQ80BlockSize; ++i) at[2 + i] = static_cast<std::byte>(i * 8 - 128);
+  }
+  MatrixView view;
+  view.type = WeightType::kQ80;
+  view.rows = 1;
+  view.cols = 64;
+  view.data = bytes.data();
+  view.row_bytes = RowBytes(view.type, view.cols);
+  ASSERT_EQ(view.row_bytes, bytes.size());
+  std::vector<float> row(64);
+  DequantizeRow(view, 0, row.data());
+  EXPECT_EQ(row[0], -64.0F);
+  EXPECT_EQ(row[31], 60.0F);
+  EXPECT_EQ(row[32], 384.0F);
+  EXPECT_EQ(row[33], 360.0F);
 }
 
 // Keys and values of one head, cut into spans of random lengths.

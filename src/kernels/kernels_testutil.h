@@ -23,6 +23,8 @@ class RandomMatrix {
     view_.data = data_.data() + 1;
     if (type == WeightType::kFp8E4M3 || type == WeightType::kMxFp4) {
       FillCodes(random);
+    } else if (type == WeightType::kQ80) {
+      FillBlocks(random);
     } else {
       FillNumbers(random);
     }
@@ -67,6 +69,16 @@ class RandomMatrix {
       }
     }
     view_.scales = scales_.data() + 1;
+  }
+
+  // Every code, and float16 scales of both signs down to subnormals.
+  void FillBlocks(std::mt19937_64& random) {
+    std::normal_distribution<float> normal(0.0F, 0.003F);
+    for (std::byte& code : data_) code = static_cast<std::byte>(random());
+    for (size_t at = 1; at < data_.size(); at += kQ80BlockBytes) {
+      const Fp16 scale = ToFp16(random() % 8 == 0 ? 0x1p-20F : normal(random));
+      std::memcpy(data_.data() + at, &scale, sizeof(scale));
+    }
   }
 
   MatrixView view_;

@@ -55,8 +55,8 @@ void BM_MatMul(benchmark::State& state, const Kernels* kernels, WeightType type)
 const int kRegistered = [] {
   benchmark::RegisterBenchmark("ReadMemory", BM_ReadMemory);
   for (const Kernels* kernels : SupportedKernels().subspan(1)) {
-    for (const WeightType type :
-         {WeightType::kF32, WeightType::kBf16, WeightType::kF16, WeightType::kFp8E4M3, WeightType::kMxFp4}) {
+    for (const WeightType type : {WeightType::kF32, WeightType::kBf16, WeightType::kF16, WeightType::kFp8E4M3,
+                                  WeightType::kMxFp4, WeightType::kQ80}) {
       const std::string name = std::string("MatMul/") + kernels->name + "/" + WeightTypeName(type);
       benchmark::RegisterBenchmark(name.c_str(), BM_MatMul, kernels, type)->Arg(1)->Arg(4)->Arg(64);
     }

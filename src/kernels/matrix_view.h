@@ -14,10 +14,13 @@ enum class WeightType : uint8_t {
   kBf16,
   kFp8E4M3,  // one byte each, times a float32 scale per 128x128 block (released FP8 checkpoints)
   kMxFp4,    // two E2M1 codes a byte, the even column in the low nibble, times an E8M0 scale per 32 columns
+  kQ80,      // ggml's q8_0: blocks of 32 columns, each a float16 scale and 32 int8 codes, 34 bytes
 };
 
 constexpr uint32_t kFp8BlockSize = 128;   // rows and columns that share one scale
 constexpr uint32_t kMxFp4BlockSize = 32;  // columns that share one scale
+constexpr uint32_t kQ80BlockSize = 32;    // columns that share one scale
+constexpr size_t kQ80BlockBytes = 34;     // the scale, then the codes
 
 // Non-owning; the checkpoint's mapping must outlive it. y = W x with W [rows, cols], row-major.
 // No pointer is assumed to be aligned: safetensors packs tensors end to end.
@@ -36,7 +39,7 @@ struct MatrixView {
   uint32_t rows_per_chunk = 0;  // kFp8E4M3 only; = rows for an ordinary grid
 };
 
-// Bytes of one row of `data`, scales not included.
+// Bytes of one row of `data`, without the scales that stand apart from it.
 constexpr size_t RowBytes(WeightType type, uint32_t cols) {
   switch (type) {
     case WeightType::kF32:
@@ -48,6 +51,8 @@ constexpr size_t RowBytes(WeightType type, uint32_t cols) {
       return cols;
     case WeightType::kMxFp4:
       return cols / 2;
+    case WeightType::kQ80:
+      return cols / kQ80BlockSize * kQ80BlockBytes;
   }
   return 0;
 }
@@ -65,6 +70,8 @@ constexpr const char* WeightTypeName(WeightType type) {
       return "fp8_e4m3";
     case WeightType::kMxFp4:
       return "mxfp4";
+    case WeightType::kQ80:
+      return "q8_0";
   }
   return "?";
 }

@@ -165,14 +165,17 @@ class WeightBinder {
                       checkpoint_.path());
     }
     if (tensor->type == StoredType::kGgufQuantized) {
-      return Unimplemented("tensor '{}' is stored as {} ({}): quantised GGUF types are not supported yet",
-                           spec.name, tensor->type_name, checkpoint_.Where(*tensor));
+      return Unimplemented(
+          "tensor '{}' is stored as {} ({}): of the quantised GGUF types, only q8_0 is supported", spec.name,
+          tensor->type_name, checkpoint_.Where(*tensor));
     }
     const bool plain = tensor->type == StoredType::kF32 || tensor->type == StoredType::kF16 ||
                        tensor->type == StoredType::kBf16;
     const bool fp8 = tensor->type == StoredType::kFp8E4M3 && spec.quantized_forms != QuantizedForms::kNone;
     const bool mxfp4 = tensor->type == StoredType::kU8 && spec.quantized_forms == QuantizedForms::kFp8OrMxFp4;
-    if (!plain && !fp8 && !mxfp4) {
+    // The parser made sure that rows are whole blocks.
+    const bool q80 = tensor->type == StoredType::kQ80 && spec.shape.size() > 1;
+    if (!plain && !fp8 && !mxfp4 && !q80) {
       return InvalidArgument("tensor '{}' must not be of type {} ({})", spec.name, tensor->type_name,
                              checkpoint_.Where(*tensor));
     }
@@ -194,6 +197,8 @@ class WeightBinder {
         return WeightType::kFp8E4M3;
       case StoredType::kU8:
         return WeightType::kMxFp4;
+      case StoredType::kQ80:
+        return WeightType::kQ80;
       default:
         return WeightType::kF32;
     }

@@ -276,12 +276,41 @@ TEST(BindModelWeights, BindsFlatFusedGguf) {
   EXPECT_THAT(qkv.v_offsets, ElementsAre(576, 640));
 }
 
-TEST(BindModelWeights, SaysThatQuantisedGgufIsNotSupported) {
+TEST(BindModelWeights, SlicesExpertsOfQ80AndRefusesVectorsOfIt) {
+  const TempFolder folder;
+  for (const char* quantized : {"blk.1.ffn_up_exps.weight", "blk.1.attn_norm.weight"}) {
+    GgufBuilder builder = SmallGgufMetadata();
+    for (const TestTensor& tensor : MakeTestTensors(SmallConfig(), CheckpointFormat::kGguf)) {
+      if (tensor.name == quantized) {
+        const size_t num_bytes = tensor.bytes.size() / 2 / kQ80BlockSize * kQ80BlockBytes;
+        builder.Tensor({tensor.name, StoredType::kQ80, tensor.shape, std::string(num_bytes, '\0')}, 8);
+      } else {
+        builder.Tensor(tensor, tensor.type == StoredType::kF32 ? 0 : 30);
+      }
+    }
+    folder.Write("m.gguf", builder.Bytes());
+    const Checkpoint checkpoint = Checkpoint::Open(folder.File("m.gguf"), {}).value();
+    const Result<ModelWeights> weights = BindModelWeights(checkpoint);
+    if (quantized == std::string_view("blk.1.attn_norm.weight")) {
+      ASSERT_FALSE(weights.has_value());
+      EXPECT_THAT(weights.error().message,
+                  HasSubstr("tensor 'blk.1.attn_norm.weight' must not be of type q8_0"));
+      continue;
+    }
+    ASSERT_TRUE(weights.has_value()) << weights.error().message;
+    const MatrixView& expert = weights->layers[1].moe.experts[2].up_proj;
+    EXPECT_EQ(expert.type, WeightType::kQ80);
+    EXPECT_EQ(expert.row_bytes, 68U);
+    EXPECT_EQ(expert.data, checkpoint.Find(quantized)->data.data() + 2 * 32 * 68);
+  }
+}
+
+TEST(BindModelWeights, SaysThatOtherQuantisedGgufIsNotSupported) {
   const TempFolder folder;
   GgufBuilder builder = SmallGgufMetadata();
   for (const TestTensor& tensor : MakeTestTensors(SmallConfig(), CheckpointFormat::kGguf)) {
     if (tensor.name == "blk.0.ffn_up.weight") {
-      builder.Tensor({tensor.name, StoredType::kU8, tensor.shape, std::string(96 * 64 / 32 * 34, '\0')}, 8);
+      builder.Tensor({tensor.name, StoredType::kU8, tensor.shape, std::string(96 * 64 / 32 * 18, '\0')}, 2);
     } else {
       builder.Tensor(tensor, tensor.type == StoredType::kF32 ? 0 : 30);
     }
@@ -292,7 +321,7 @@ TEST(BindModelWeights, SaysThatQuantisedGgufIsNotSupported) {
   ASSERT_FALSE(weights.has_value());
   EXPECT_EQ(weights.error().code, ErrorCode::kUnimplemented);
   EXPECT_THAT(weights.error().message,
-              HasSubstr("tensor 'blk.0.ffn_up.weight' is stored as q8_0 (m.gguf, offset"));
+              HasSubstr("tensor 'blk.0.ffn_up.weight' is stored as q4_0 (m.gguf, offset"));
 }
 
 }  // namespace

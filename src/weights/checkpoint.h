@@ -36,8 +36,9 @@ enum class StoredType : uint8_t {
   kI64,
   kF64,
   kBool,
-  kGgufQuantized,
-  kOther,  // a type of the format that no MiMo tensor has
+  kQ80,
+  kGgufQuantized,  // another block type of ggml
+  kOther,          // a type of the format that no MiMo tensor has
 };
 
 // One tensor inside a mapped file. `shape` is row-major, outermost first, also for GGUF.

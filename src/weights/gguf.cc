@@ -37,7 +37,7 @@ constexpr ElementType kElementTypes[] = {
     {3, "q4_1", StoredType::kGgufQuantized, 32, 20},
     {6, "q5_0", StoredType::kGgufQuantized, 32, 22},
     {7, "q5_1", StoredType::kGgufQuantized, 32, 24},
-    {8, "q8_0", StoredType::kGgufQuantized, 32, 34},
+    {8, "q8_0", StoredType::kQ80, 32, 34},
     {9, "q8_1", StoredType::kGgufQuantized, 32, 36},
     {10, "q2_K", StoredType::kGgufQuantized, 256, 84},
     {11, "q3_K", StoredType::kGgufQuantized, 256, 110},

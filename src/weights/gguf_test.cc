@@ -72,6 +72,11 @@ TEST(ParseGguf, KnowsQuantisedTypesByName) {
   EXPECT_EQ(gguf->tensors[0].type_name, "q4_K");
 }
 
+TEST(ParseGguf, RefusesQ80RowsThatAreNotWholeBlocks) {
+  ExpectError(GgufBuilder().Tensor({"x", StoredType::kQ80, {2, 48}, std::string(102, '\0')}, 8).Bytes(),
+              ErrorCode::kDataLoss, "tensor 'x' of type q8_0 has the impossible shape [2,48]");
+}
+
 TEST(ParseGguf, RejectsHostileCounts) {
   ExpectError("GGUF" + LittleEndian(3, 4) + LittleEndian(1ULL << 60, 8) + LittleEndian(0, 8),
               ErrorCode::kDataLoss, "more than any model has");

@@ -34,6 +34,8 @@ uint32_t GgmlType(StoredType type) {
       return 0;
     case StoredType::kF16:
       return 1;
+    case StoredType::kQ80:
+      return 8;
     case StoredType::kBf16:
       return 30;
     default:

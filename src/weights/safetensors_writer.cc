@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/json.h"
+#include "kernels/matrix_view.h"
 
 namespace mimo {
 namespace {
@@ -47,9 +48,10 @@ uint64_t StoredTypeSize(StoredType type) {
 }
 
 uint64_t TensorLayout::num_bytes() const {
-  uint64_t bytes = StoredTypeSize(type);
-  for (const uint64_t extent : shape) bytes *= extent;
-  return bytes;
+  uint64_t elements = 1;
+  for (const uint64_t extent : shape) elements *= extent;
+  if (type == StoredType::kQ80) return elements / kQ80BlockSize * kQ80BlockBytes;
+  return elements * StoredTypeSize(type);
 }
 
 std::string SafetensorsHeader(std::span<TensorLayout> tensors) {

@@ -10,6 +10,7 @@
 
 #include "base/progress_bar.h"
 #include "base/thread_pool.h"
+#include "kernels/matrix_view.h"
 #include "weights/output_file.h"
 #include "weights/synth_plan.h"
 #include "weights/synth_presets.h"
@@ -17,7 +18,9 @@
 namespace mimo {
 namespace {
 
-constexpr uint64_t kPieceBytes = uint64_t{1} << 20;
+// About a megabyte that consists of whole groups of four elements of every type and of whole q8_0 blocks.
+constexpr uint64_t kPieceBytes = 272 * uint64_t{3855};
+static_assert(kPieceBytes % 16 == 0 && kPieceBytes % kQ80BlockBytes == 0);
 constexpr const char* kIndexName = "model.safetensors.index.json";
 
 bool EndsWith(std::string_view text, std::string_view end) {
@@ -80,7 +83,9 @@ class PlanWriter {
     const uint64_t begin = piece * kPieceBytes;
     const uint64_t size = std::min(kPieceBytes, tensor.num_bytes() - begin);
     const std::span<std::byte> bytes(target.buffer->data(), size);
-    generator_.Fill(file.streams[tensor_index], begin / StoredTypeSize(tensor.type), bytes);
+    const uint64_t first_element = tensor.type == StoredType::kQ80 ? begin / kQ80BlockBytes * kQ80BlockSize
+                                                                   : begin / StoredTypeSize(tensor.type);
+    generator_.Fill(file.streams[tensor_index], first_element, bytes);
     if (const Status status = target.output->WriteAt(tensor.offset + begin, bytes); !status) {
       Fail(status.error());
     }

@@ -19,6 +19,7 @@ enum class SynthType : uint8_t {
   kF32,
   kFp8,    // folder only
   kMxFp4,  // folder only: experts MXFP4, the rest FP8
+  kQ80,    // GGUF only
 };
 
 struct SynthOptions {

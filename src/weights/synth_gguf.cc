@@ -17,6 +17,7 @@ constexpr int32_t kTokenUnused = 5;
 // On-disk values of general.file_type.
 uint32_t FileType(SynthType type) {
   if (type == SynthType::kF32) return 0;
+  if (type == SynthType::kQ80) return 7;
   return type == SynthType::kF16 ? 1 : 32;
 }
 

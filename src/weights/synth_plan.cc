@@ -58,6 +58,7 @@ StoredType GgufTypeOf(const TensorSpec& spec, const SynthPlan& plan) {
   // As llama.cpp's converter does: vectors and the router in float32.
   if (spec.shape.size() == 1 || spec.role == TensorRole::kRouter) return StoredType::kF32;
   if (plan.type == SynthType::kF32) return StoredType::kF32;
+  if (plan.type == SynthType::kQ80) return StoredType::kQ80;
   return plan.type == SynthType::kF16 ? StoredType::kF16 : StoredType::kBf16;
 }
 
@@ -99,13 +100,13 @@ Result<SynthType> ResolveType(SynthType type, CheckpointFormat format, bool expe
   if (format == CheckpointFormat::kGguf) {
     if (type == SynthType::kAsReleased) return SynthType::kBf16;
     if (type == SynthType::kFp8 || type == SynthType::kMxFp4) {
-      return InvalidArgument("a .gguf file cannot have this type (--type): use bf16, f16 or f32");
+      return InvalidArgument("a .gguf file cannot have this type (--type): use bf16, f16, f32 or q8_0");
     }
     return type;
   }
   if (type == SynthType::kAsReleased) return experts_are_mxfp4 ? SynthType::kMxFp4 : SynthType::kFp8;
-  if (type == SynthType::kF16) {
-    return InvalidArgument("no folder has type f16 (--type): use bf16, f32, fp8 or mxfp4");
+  if (type == SynthType::kF16 || type == SynthType::kQ80) {
+    return InvalidArgument("no folder has this type (--type): use bf16, f32, fp8 or mxfp4");
   }
   return type;
 }
@@ -117,7 +118,15 @@ Status CheckDivisions(const SynthPlan& plan, CheckpointFormat format) {
     return InvalidArgument(
         "hidden_size and moe_intermediate_size must be multiples of 32 for MXFP4 (--set): correct them");
   }
-  if (format == CheckpointFormat::kGguf) return {};
+  if (format == CheckpointFormat::kGguf) {
+    for (const TensorSpec& spec : TensorTable(geometry, format)) {
+      if (GgufTypeOf(spec, plan) != StoredType::kQ80 || spec.shape.back() % kQ80BlockSize == 0) continue;
+      return InvalidArgument(
+          "tensor '{}' has rows of {} columns, q8_0 needs multiples of 32 (--set): correct it", spec.name,
+          spec.shape.back());
+    }
+    return {};
+  }
   for (const AttentionGeometry* kind : {&geometry.full_attention, &geometry.sliding_attention}) {
     if (kind->num_key_value_heads % geometry.qkv_chunks != 0 ||
         kind->num_attention_heads % geometry.qkv_chunks != 0) {

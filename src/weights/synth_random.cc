@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/number_formats.h"
+#include "kernels/matrix_view.h"
 #include "weights/safetensors_writer.h"
 
 namespace mimo {
@@ -21,6 +22,11 @@ constexpr uint64_t kGoldenGamma = 0x9e3779b97f4a7c15U;
 constexpr float kFp8Spread = 448.0F / 4.4F;
 // MXFP4 codes are N(0, 2), clipped at 6.
 constexpr float kMxFp4Spread = 2.0F;
+
+// Q8_0 codes are N(0, kQ80Spread) before rounding, so that the outermost is just inside 127.
+constexpr float kQ80Spread = 127.0F / 4.4F;
+// Makes the key of the scales of a Q8_0 tensor from the key of its codes.
+constexpr uint64_t kQ80ScaleKey = 0xd1b54a32d192ed03U;
 
 // The output function of SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators,
 // 2014).
@@ -102,6 +108,13 @@ void FillFrom(const std::vector<std::byte>& table, uint64_t key, uint64_t first_
   std::memcpy(out.data() + i * sizeof(T), four, (count - i) * sizeof(T));
 }
 
+// Bytes of what a table of such a stream lists: of Q8_0, the codes.
+uint64_t EntryBytes(StoredType type) { return type == StoredType::kQ80 ? 1 : StoredTypeSize(type); }
+
+SynthStream Q80ScaleStream(const SynthStream& codes) {
+  return {MixBits(codes.key ^ kQ80ScaleKey), StoredType::kF16, SynthElement::kQ80Scale, codes.distribution};
+}
+
 }  // namespace
 
 uint64_t SynthKey(uint64_t seed, std::string_view name) {
@@ -119,10 +132,11 @@ SynthGenerator::TableKey SynthGenerator::KeyOf(const SynthStream& stream) {
 void SynthGenerator::Prepare(const SynthStream& stream) {
   std::vector<std::byte>& table = tables_[KeyOf(stream)];
   if (table.empty()) table = MakeTable(stream);
+  if (stream.type == StoredType::kQ80) Prepare(Q80ScaleStream(stream));
 }
 
 std::vector<std::byte> SynthGenerator::MakeTable(const SynthStream& stream) const {
-  std::vector<std::byte> table(kTableSize * StoredTypeSize(stream.type));
+  std::vector<std::byte> table(kTableSize * EntryBytes(stream.type));
   const float mean = stream.distribution.mean;
   const float deviation = stream.distribution.standard_deviation;
   const int exponent = NearestExponent(deviation / kMxFp4Spread);
@@ -131,6 +145,8 @@ std::vector<std::byte> SynthGenerator::MakeTable(const SynthStream& stream) cons
     if (stream.element == SynthElement::kFp8Scale) {
       // Uneven on purpose: a reader that takes the wrong block's scale gets wrong logits.
       StoreAt(table, i, deviation / kFp8Spread * (0.75F + 0.5F * static_cast<float>(i) / kTableSize));
+    } else if (stream.element == SynthElement::kQ80Scale) {
+      StoreAt(table, i, ToFp16(deviation / kQ80Spread * (0.75F + 0.5F * static_cast<float>(i) / kTableSize)));
     } else if (stream.element == SynthElement::kMxFp4Scale) {
       constexpr int kSteps[4] = {-1, 0, 0, 1};
       StoreAt(table, i, static_cast<uint8_t>(std::clamp(127 + exponent + kSteps[i % 4], 1, 254)));
@@ -142,6 +158,8 @@ std::vector<std::byte> SynthGenerator::MakeTable(const SynthStream& stream) cons
       StoreAt(table, i, ToFp16(value));
     } else if (stream.type == StoredType::kFp8E4M3) {
       StoreAt(table, i, Fp8Code(quantiles_[i] * kFp8Spread));
+    } else if (stream.type == StoredType::kQ80) {
+      StoreAt(table, i, static_cast<int8_t>(std::nearbyint(quantiles_[i] * kQ80Spread)));
     } else {
       // Two codes of 8 random bits each.
       const auto code = [this](uint32_t bits) {
@@ -155,6 +173,7 @@ std::vector<std::byte> SynthGenerator::MakeTable(const SynthStream& stream) cons
 
 void SynthGenerator::Fill(const SynthStream& stream, uint64_t first_element, std::span<std::byte> out) const {
   MIMO_CHECK(first_element % 4 == 0);
+  if (stream.type == StoredType::kQ80) return FillBlocks(stream, first_element, out);
   const std::vector<std::byte>& table = tables_.at(KeyOf(stream));
   switch (StoredTypeSize(stream.type)) {
     case 1:
@@ -163,6 +182,19 @@ void SynthGenerator::Fill(const SynthStream& stream, uint64_t first_element, std
       return FillFrom<uint16_t>(table, stream.key, first_element, out);
     default:
       return FillFrom<uint32_t>(table, stream.key, first_element, out);
+  }
+}
+
+// A block takes a group of four from the stream of scales for its one scale.
+void SynthGenerator::FillBlocks(const SynthStream& stream, uint64_t first_element,
+                                std::span<std::byte> out) const {
+  const SynthStream scale_stream = Q80ScaleStream(stream);
+  const std::vector<std::byte>& codes = tables_.at(KeyOf(stream));
+  const std::vector<std::byte>& scales = tables_.at(KeyOf(scale_stream));
+  uint64_t block = first_element / kQ80BlockSize;
+  for (; !out.empty(); out = out.subspan(kQ80BlockBytes), ++block) {
+    FillFrom<uint16_t>(scales, scale_stream.key, 4 * block, out.first(sizeof(uint16_t)));
+    FillFrom<uint8_t>(codes, stream.key, block * kQ80BlockSize, out.subspan(sizeof(uint16_t), kQ80BlockSize));
   }
 }
 

@@ -24,9 +24,10 @@ struct SynthDistribution {
 
 // What to write into one stored tensor.
 enum class SynthElement : uint8_t {
-  kValue,      // the number itself in its type; FP8 and MXFP4 codes have a fixed spread of their own
-  kFp8Scale,   // float32 factors that give FP8 codes the distribution
-  kMxFp4Scale  // E8M0 bytes that give MXFP4 codes about the distribution
+  kValue,       // the number itself in its type; FP8, MXFP4 and Q8_0 codes have a fixed spread of their own
+  kFp8Scale,    // float32 factors that give FP8 codes the distribution
+  kMxFp4Scale,  // E8M0 bytes that give MXFP4 codes about the distribution
+  kQ80Scale     // float16 factors that give Q8_0 codes the distribution; not a tensor of their own
 };
 
 struct SynthStream {
@@ -47,12 +48,14 @@ class SynthGenerator {
   // Builds the table that Fill needs for such a stream.
   void Prepare(const SynthStream& stream);
 
-  // Writes elements first_element ... to `out`. An element of kU8 values is a byte of two MXFP4 codes.
+  // Writes elements first_element ... to `out`. An element of kU8 values is a byte of two MXFP4 codes;
+  // kQ80 values come in whole blocks with their scales.
   // Requires: Prepare(stream) was called, first_element is a multiple of 4.
   void Fill(const SynthStream& stream, uint64_t first_element, std::span<std::byte> out) const;
 
  private:
   using TableKey = std::tuple<StoredType, SynthElement, float, float>;
+  void FillBlocks(const SynthStream& stream, uint64_t first_element, std::span<std::byte> out) const;
   static TableKey KeyOf(const SynthStream& stream);
   std::vector<std::byte> MakeTable(const SynthStream& stream) const;
 

@@ -74,7 +74,7 @@ TEST(Synth, WritesEveryTypeSoThatItBinds) {
     ASSERT_TRUE(checkpoint.has_value()) << checkpoint.error().message;
     EXPECT_TRUE(BindModelWeights(*checkpoint).has_value()) << static_cast<int>(type);
   }
-  for (const SynthType type : {SynthType::kAsReleased, SynthType::kF16, SynthType::kF32}) {
+  for (const SynthType type : {SynthType::kAsReleased, SynthType::kF16, SynthType::kF32, SynthType::kQ80}) {
     SynthOptions options = SmallOptions("flash");
     options.type = type;
     const auto checkpoint = WriteAndOpen(FreshPath("types.gguf"), options);
@@ -82,6 +82,11 @@ TEST(Synth, WritesEveryTypeSoThatItBinds) {
     const auto weights = BindModelWeights(*checkpoint);
     ASSERT_TRUE(weights.has_value()) << weights.error().message;
     EXPECT_EQ(weights->mtp_layers.size(), 3U);
+    if (type != SynthType::kQ80) continue;
+    EXPECT_EQ(weights->embed_tokens.type, WeightType::kQ80);
+    EXPECT_EQ(weights->layers[1].moe.experts[3].down_proj.type, WeightType::kQ80);
+    EXPECT_EQ(weights->layers[1].moe.router.type, WeightType::kF32);
+    EXPECT_EQ(weights->mtp_layers[0].eh_proj.type, WeightType::kQ80);
   }
 }
 
@@ -142,15 +147,17 @@ double Rms(const MatrixView& matrix) {
 }
 
 TEST(Synth, ScalesWeightsByTheirFanInInEveryType) {
-  for (const SynthType type : {SynthType::kBf16, SynthType::kFp8, SynthType::kMxFp4}) {
+  for (const SynthType type : {SynthType::kBf16, SynthType::kFp8, SynthType::kMxFp4, SynthType::kQ80}) {
     SynthOptions options = SmallOptions("v2.5");
     options.type = type;
-    const auto checkpoint = WriteAndOpen(FreshPath("spread"), options);
+    const bool is_q80 = type == SynthType::kQ80;
+    const auto checkpoint = WriteAndOpen(FreshPath(is_q80 ? "spread.gguf" : "spread"), options);
     ASSERT_TRUE(checkpoint.has_value());
     const auto weights = BindModelWeights(*checkpoint);
     ASSERT_TRUE(weights.has_value());
-    // The scales of blocks vary by a quarter in FP8, and are powers of two in MXFP4.
-    const double tolerance = type == SynthType::kMxFp4 ? 0.5 : type == SynthType::kFp8 ? 0.26 : 0.02;
+    // The scales of blocks vary by a quarter in FP8 and Q8_0 (whose blocks are too many to stray far), and
+    // are powers of two in MXFP4.
+    const double tolerance = type == SynthType::kMxFp4 ? 0.5 : type == SynthType::kFp8 ? 0.26 : 0.03;
     const MlpWeights& expert = weights->layers[1].moe.experts[3];
     EXPECT_NEAR(Rms(expert.gate_proj) * std::sqrt(256.0), 1.0, tolerance) << static_cast<int>(type);
     EXPECT_NEAR(Rms(expert.down_proj) * std::sqrt(128.0), 1.0, tolerance) << static_cast<int>(type);
@@ -192,9 +199,15 @@ TEST(Synth, RefusesWhatTheFormatsCannotHold) {
   EXPECT_FALSE(WriteSynthCheckpoint(FreshPath("fp8.gguf"), options).has_value());
   options.type = SynthType::kF16;
   EXPECT_FALSE(WriteSynthCheckpoint(FreshPath("f16"), options).has_value());
+  options.type = SynthType::kQ80;
+  EXPECT_FALSE(WriteSynthCheckpoint(FreshPath("q80"), options).has_value());
   options.type = SynthType::kMxFp4;
   options.overrides.emplace_back("moe_intermediate_size", "100");
   EXPECT_FALSE(WriteSynthCheckpoint(FreshPath("odd"), options).has_value());
+  options.type = SynthType::kQ80;
+  const auto odd = WriteSynthCheckpoint(FreshPath("odd.gguf"), options);
+  ASSERT_FALSE(odd.has_value());
+  EXPECT_THAT(odd.error().message, HasSubstr("'blk.1.ffn_down_exps.weight' has rows of 100 columns"));
 }
 
 TEST(SynthPresets, TakesThePrefixOfLayerPatterns) {

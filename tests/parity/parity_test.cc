@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <functional>
 #include <iostream>
 #include <random>
@@ -11,6 +12,7 @@
 
 #include "kernels/kernels.h"
 #include "parity_testutil.h"
+#include "weights/synth.h"
 
 namespace mimo {
 namespace {
@@ -209,6 +211,59 @@ TEST(ParityBound, IsBrokenByAnyWrongHyperParameter) {
     const auto logits = runner->Run({fixture->tokens}, ChunkedSchedule({fixture->tokens}, 64));
     ASSERT_TRUE(logits) << logits.error().message;
     EXPECT_GT(RelativeError((*logits)[0].trunk, fixture->reference.trunk), 10 * kFloat32Error);
+  }
+}
+
+// A synthetic checkpoint of ggml's q8_0 blocks, with and without whole 128-column prefetch blocks in its
+// rows.
+class Q80Parity : public testing::Test {
+ protected:
+  void SetUp() override {
+    SynthOptions options;
+    options.like = "v2.6-flash";
+    options.type = SynthType::kQ80;
+    options.num_threads = 1;
+    options.overrides = {
+        {"num_hidden_layers", "3"},   {"hidden_size", "192"},           {"num_attention_heads", "4"},
+        {"num_key_value_heads", "1"}, {"intermediate_size", "160"},     {"moe_intermediate_size", "96"},
+        {"n_routed_experts", "8"},    {"num_experts_per_tok", "2"},     {"vocab_size", "384"},
+        {"sliding_window", "8"},      {"num_nextn_predict_layers", "1"}};
+    const Result<SynthSummary> summary = WriteSynthCheckpoint(path_, options);
+    ASSERT_TRUE(summary) << summary.error().message;
+  }
+  void TearDown() override { std::filesystem::remove(path_); }
+
+  SequenceLogits Run(const RunOptions& options, uint32_t chunk) const {
+    Result<ParityRunner> runner = ParityRunner::Create(path_, {}, options);
+    EXPECT_TRUE(runner) << runner.error().message;
+    if (!runner) return {};
+    const auto logits = runner->Run({tokens_}, ChunkedSchedule({tokens_}, chunk));
+    EXPECT_TRUE(logits) << logits.error().message;
+    return logits ? (*logits)[0] : SequenceLogits();
+  }
+
+  std::string path_ = testing::TempDir() + "mimo_parity_q8_0.gguf";
+  std::vector<TokenId> tokens_ = {5, 17, 300, 2, 2, 99, 383, 0, 41, 250, 7, 8, 123, 301, 64, 200, 11};
+};
+
+TEST_F(Q80Parity, EveryFastVariantMatchesTheExactPath) {
+  const SequenceLogits exact = Run(ExactOptions(), 64);
+  ASSERT_FALSE(exact.trunk.empty());
+  for (const std::string& variant : FastVariants()) {
+    SCOPED_TRACE(variant);
+    // Twice the bound, because both sides round.
+    ExpectClose(Run(FastOptions(variant, KvType::kF32), 64), exact, 2 * kFloat32Error);
+  }
+}
+
+TEST_F(Q80Parity, ChunksAndThreadsDoNotChangeABit) {
+  for (const std::string& variant : FastVariants()) {
+    SCOPED_TRACE(variant);
+    RunOptions options = FastOptions(variant, KvType::kBf16);
+    const SequenceLogits whole = Run(options, 64);
+    EXPECT_TRUE(Run(options, 1) == whole);
+    options.num_threads = 2;
+    EXPECT_TRUE(Run(options, 5) == whole);
   }
 }
 
