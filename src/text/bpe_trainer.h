@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,12 +16,11 @@ struct BpeTrainerOptions {
   uint32_t vocab_size = 4096;  // all tokens: 256 bytes, merges, added tokens
   uint32_t pair_count_min = 2;
   // Behind the merges, in this order. Text inside them is not counted for merges.
-  std::vector<TokenizerData::AddedToken> added_tokens;
+  std::vector<TokenizerData::AddedToken> added_tokens = {};
 };
 
 // Learns byte-level merges with Qwen2's split pattern: the most frequent pair first, of equally frequent ones
-// the pair whose bytes sort first, so that the result is a function of the text. kInvalidArgument when
-// vocab_size leaves no room.
+// the pair whose bytes sort first (left, then right), so that the result is a function of the text.
 class BpeTrainer {
  public:
   explicit BpeTrainer(BpeTrainerOptions options);
@@ -29,7 +29,9 @@ class BpeTrainer {
 
   // Counts the pieces of `text`.
   void Add(std::string_view text);
-  // One line of progress per merge, if given.
+  // Token b is byte b, then come the merges' tokens and the added ones. Fewer than vocab_size when pairs run
+  // out. Calls `progress`, if given, after each merge. kInvalidArgument when vocab_size leaves no room for
+  // the bytes and the added tokens.
   Result<TokenizerData> Train(const std::function<void(uint32_t merges_done)>& progress);
 
  private:
