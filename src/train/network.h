@@ -61,10 +61,9 @@ enum class NetworkPath : uint8_t {
 // Not thread-safe. Copies share the parameters.
 class Network {
  public:
-  // Random weights: normal with standard deviation `initializer_range` for matrices, embedding and head
-  // (smaller by sqrt(2 * layers) where a matrix writes to the residual stream), 1 for norms, 0 for sinks and
-  // router bias. The weights are a function of config and seed. kUnimplemented for what the trainer does not
-  // do: family kMimo, tied embeddings, biases.
+  // Random weights, a function of config and seed: matrices normal with variance 1 / columns (less where they
+  // add to the residual stream), norms 1, sinks and router bias 0. kUnimplemented for what the trainer does
+  // not do: family kMimo, tied embeddings, biases.
   static Result<Network> Create(const ModelConfig& config, uint64_t seed);
 
   const ModelConfig& config() const;
