@@ -22,14 +22,18 @@ struct DatasetInfo {
   std::string content_hash;  // hexadecimal, of every token and mask in order: equal data, equal hash
 };
 
+// Streams to "<path>.partial"; destroyed before Finish, it leaves nothing behind. Errors name the path.
+// One thread.
 class DatasetWriter {
  public:
   static Result<DatasetWriter> Create(const std::string& path, uint32_t vocab_size);
   ~DatasetWriter();
   DatasetWriter(DatasetWriter&&) noexcept;
 
+  // kInvalidArgument for a token outside the vocabulary.
+  // Requires: one mask per token.
   Status Add(const RenderedConversation& conversation);
-  // Writes what is left and the index; the file appears under its name only now.
+  // Writes what is left and the index; the file appears under its name only now. The last call.
   Result<DatasetInfo> Finish();
 
  private:
@@ -41,7 +45,8 @@ class DatasetWriter {
 // A mapped dataset. Immutable; any thread.
 class Dataset {
  public:
-  // kDataLoss where the file is cut off or does not fit its own index.
+  // Reads everything once. kDataLoss where the file is cut off, does not fit its own index, has tokens
+  // outside its vocabulary or other content than was written; so Read need not doubt.
   static Result<Dataset> Open(const std::string& path);
 
   const DatasetInfo& info() const { return info_; }

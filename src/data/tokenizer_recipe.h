@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "base/status.h"
+#include "data/conversation.h"
+#include "text/tokenizer.h"
+
+namespace mimo {
+
+// The added tokens of our small models, without ids: the control tokens (special), the tags of replies, and
+// shortcuts for what the V2.6 template and the home's tools repeat in every prompt, so that a catalogue of
+// tools costs two tokens per tool and two per parameter.
+//
+// A shortcut is only a spelling: any tool list is still text that decodes to itself. No shortcut reaches
+// across the end of the generation prompt, so the tokens of a prompt do not depend on the answer.
+std::vector<TokenizerData::AddedToken> SmallModelAddedTokens();
+
+struct TokenizerBuilderOptions {
+  uint32_t vocab_size = 4096;
+  uint64_t text_bytes = 50'000'000;  // of rendered conversations, shortcuts included
+};
+
+// Called with what is done so far, in the unit of the caller's limit; an error ends the work with it.
+using BuilderProgress = std::function<Status(uint64_t done)>;
+
+// Learns the merges from conversations as the template renders them. `progress` (may be empty) gets bytes.
+Result<TokenizerData> BuildTokenizer(const std::function<Conversation()>& next_conversation,
+                                     const TokenizerBuilderOptions& options, const BuilderProgress& progress);
+
+}  // namespace mimo

@@ -1,0 +1,84 @@
+#include "data/tokenizer_recipe.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "data/conversation_testutil.h"
+#include "data/render.h"
+#include "text/builtin_vocabulary.h"
+
+namespace mimo {
+namespace {
+
+TEST(SmallModelAddedTokens, MakesOnlyTheControlTokensSpecial) {
+  const std::vector<TokenizerData::AddedToken> tokens = SmallModelAddedTokens();
+  for (const TokenizerData::AddedToken& token : tokens) {
+    EXPECT_EQ(token.special, token.content.starts_with("<|")) << token.content;
+    EXPECT_FALSE(token.normalized);
+    // Else it would reach from the prompt into the answer.
+    const size_t end = token.content.find("</think>");
+    EXPECT_TRUE(end == std::string::npos || end + 8 == token.content.size()) << token.content;
+  }
+  for (const char* content : {"<|endoftext|>", "<think>", "</think>", "<tool_call>", "</tool_call>"}) {
+    EXPECT_TRUE(std::any_of(tokens.begin(), tokens.end(), [content](const auto& token) {
+      return token.content == content;
+    })) << content;
+  }
+}
+
+TEST(SmallModelAddedTokens, CostTwoTokensPerToolAndTwoPerParameter) {
+  ChatRequest request;
+  size_t num_parameters = 0;
+  for (const HomeTool& tool : HomeToolCatalogue()) {
+    request.tools.push_back(tool.definition);
+    num_parameters += tool.definition.parameters.at("properties").size();
+  }
+  request.messages.emplace_back();
+  request.messages.back().role = "user";
+  request.add_generation_prompt = false;
+  const ChatTemplate chat_template(ChatTemplateKind::kMimoV26);
+  // A vocabulary learnt from conversations that offer every tool.
+  const auto next = [&] {
+    Conversation conversation;
+    conversation.tools = request.tools;
+    return conversation;
+  };
+  Result<TokenizerData> data = BuildTokenizer(next, {.vocab_size = 1024, .text_bytes = 100'000}, nullptr);
+  ASSERT_TRUE(data);
+  const Result<Tokenizer> tokenizer = Tokenizer::Create(*std::move(data));
+  ASSERT_TRUE(tokenizer);
+  const size_t num_tokens = tokenizer->Encode(*chat_template.Render(request), AddedTokens::kParse).size();
+  // <|im_start|>, the heading, <|im_end|>; and the empty user message of three.
+  EXPECT_LE(num_tokens, 2 * request.tools.size() + 2 * num_parameters + 6);
+}
+
+TEST(BuildTokenizer, GivesTheSameForTheSameConversations) {
+  const TokenizerBuilderOptions options{.vocab_size = 700, .text_bytes = 20'000};
+  const Result<TokenizerData> first = BuildTokenizer(SmallConversation, options, nullptr);
+  const Result<TokenizerData> second = BuildTokenizer(SmallConversation, options, nullptr);
+  ASSERT_TRUE(first && second);
+  EXPECT_EQ(TokenizerJson(*first), TokenizerJson(*second));
+  EXPECT_TRUE(ParseTokenizerJson(TokenizerJson(*first)));
+}
+
+TEST(BuildTokenizer, SpendsFewTokensOnWhatEveryMessageHas) {
+  // <|im_start|>, role, text, <|im_end|>.
+  const std::string text = "<|im_start|>assistant\n<think></think>ok<|im_end|>";
+  const std::vector<TokenId> tokens = SmallTokenizer().Encode(text, AddedTokens::kParse);
+  EXPECT_LE(tokens.size(), 5u);
+  EXPECT_EQ(SmallTokenizer().Decode(tokens), text);
+}
+
+TEST(BuildTokenizer, StopsWhenTheProgressSaysSo) {
+  const auto cancel = [](uint64_t done) -> Status {
+    EXPECT_GT(done, 0u);
+    return MakeError(ErrorCode::kCancelled, "stopped");
+  };
+  const Result<TokenizerData> data = BuildTokenizer(SmallConversation, {}, cancel);
+  ASSERT_FALSE(data);
+  EXPECT_EQ(data.error().code, ErrorCode::kCancelled);
+}
+
+}  // namespace
+}  // namespace mimo
