@@ -1,9 +1,8 @@
 #include "home/home.h"
 
-#include <utf8proc.h>
-
 #include <algorithm>
 
+#include "home/case_folding_table.h"
 #include "text/unicode.h"
 
 namespace mimo {
@@ -17,10 +16,15 @@ std::string_view Trimmed(std::string_view text) {
   return text;
 }
 
-// By way of the upper case, so that letters with two lower cases (sigma, dotless i) become one.
 uint32_t FoldCodePoint(uint32_t value) {
-  const auto code_point = static_cast<utf8proc_int32_t>(value);
-  return static_cast<uint32_t>(utf8proc_tolower(utf8proc_toupper(code_point)));
+  if (value < 0x80) return value >= 'A' && value <= 'Z' ? value + ('a' - 'A') : value;
+  const std::span<const CaseFoldingRange> ranges = CaseFoldingRanges();
+  const auto range = std::lower_bound(
+      ranges.begin(), ranges.end(), value,
+      [](const CaseFoldingRange& each, uint32_t code_point) { return each.last < code_point; });
+  if (range == ranges.end() || value < range->first || (value - range->first) % range->step != 0)
+    return value;
+  return static_cast<uint32_t>(static_cast<int32_t>(value) + range->delta);
 }
 
 // A device may stand on a floor without standing in a room.
