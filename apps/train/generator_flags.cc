@@ -36,12 +36,17 @@ void AddGeneratorFlags(CLI::App& command, GeneratorFlags* flags) {
       ->check(CheckShare);
 }
 
-Result<std::function<Conversation()>> OpenGenerator(const GeneratorFlags& flags) {
+GeneratorOptions ResolveGeneratorOptions(const GeneratorFlags& flags) {
   GeneratorOptions options = flags.options;
   options.part = flags.part == "held-out" ? DataPart::kHeldOut : DataPart::kTraining;
   if (!flags.languages.empty()) options.languages.clear();
   for (const std::string& text : flags.languages) options.languages.push_back(*ParseShare(text));
-  MIMO_ASSIGN_OR_RETURN(ConversationGenerator generator, ConversationGenerator::Create(options));
+  return options;
+}
+
+Result<std::function<Conversation()>> OpenGenerator(const GeneratorFlags& flags) {
+  MIMO_ASSIGN_OR_RETURN(ConversationGenerator generator,
+                        ConversationGenerator::Create(ResolveGeneratorOptions(flags)));
   // std::function copies what it holds, and a generator cannot be copied.
   const auto shared = std::make_shared<ConversationGenerator>(std::move(generator));
   return std::function<Conversation()>([shared] { return shared->Next(); });

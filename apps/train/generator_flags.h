@@ -22,6 +22,9 @@ struct GeneratorFlags {
 
 void AddGeneratorFlags(CLI::App& command, GeneratorFlags* flags);
 
+// What the flags say.
+GeneratorOptions ResolveGeneratorOptions(const GeneratorFlags& flags);
+
 // A generator as a function that gives its next conversation; the function owns it.
 Result<std::function<Conversation()>> OpenGenerator(const GeneratorFlags& flags);
 

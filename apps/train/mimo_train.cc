@@ -33,6 +33,7 @@ int Main(int argc, char** argv) {
   AddMtpCommand(program, &action);
   AddSftCommand(program, &action);
   AddDistillCommand(program, &action);
+  AddEvaluateCommand(program, &action);
   try {
     program.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

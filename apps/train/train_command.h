@@ -12,5 +12,6 @@ void AddPretrainCommand(CLI::App& program, CommandAction* action);
 void AddMtpCommand(CLI::App& program, CommandAction* action);
 void AddSftCommand(CLI::App& program, CommandAction* action);
 void AddDistillCommand(CLI::App& program, CommandAction* action);
+void AddEvaluateCommand(CLI::App& program, CommandAction* action);
 
 }  // namespace mimo
