@@ -62,7 +62,7 @@ inline Conversation SmallConversation() {
 inline const TokenizerData& SmallTokenizerData() {
   static const TokenizerData data = [] {
     Result<TokenizerData> built =
-        BuildTokenizer(SmallConversation, {.vocab_size = 1024, .text_bytes = 20'000}, nullptr);
+        BuildTokenizer(SmallConversation, {.vocab_size = 1024, .text_bytes = 10'000}, nullptr);
     MIMO_CHECK(built);
     return *std::move(built);
   }();

@@ -92,8 +92,7 @@ Result<TokenizerData> BuildTokenizer(const std::function<Conversation()>& next_c
     const Conversation conversation = next_conversation();
     const ChatRequest request = ConversationRequest(conversation, conversation.turns.size());
     MIMO_ASSIGN_OR_RETURN(const std::string text, chat_template.Render(request));
-    trainer.Add(text);
-    done += text.size();
+    done += trainer.Add(text);
     if (progress) MIMO_RETURN_IF_ERROR(progress(done));
   }
   return trainer.Train(nullptr);

@@ -44,7 +44,7 @@ TEST(SmallModelAddedTokens, CostTwoTokensPerToolAndTwoPerParameter) {
     conversation.tools = request.tools;
     return conversation;
   };
-  Result<TokenizerData> data = BuildTokenizer(next, {.vocab_size = 1024, .text_bytes = 100'000}, nullptr);
+  Result<TokenizerData> data = BuildTokenizer(next, {.vocab_size = 1024, .text_bytes = 30'000}, nullptr);
   ASSERT_TRUE(data);
   const Result<Tokenizer> tokenizer = Tokenizer::Create(*std::move(data));
   ASSERT_TRUE(tokenizer);
@@ -54,7 +54,7 @@ TEST(SmallModelAddedTokens, CostTwoTokensPerToolAndTwoPerParameter) {
 }
 
 TEST(BuildTokenizer, GivesTheSameForTheSameConversations) {
-  const TokenizerBuilderOptions options{.vocab_size = 700, .text_bytes = 20'000};
+  const TokenizerBuilderOptions options{.vocab_size = 700, .text_bytes = 10'000};
   const Result<TokenizerData> first = BuildTokenizer(SmallConversation, options, nullptr);
   const Result<TokenizerData> second = BuildTokenizer(SmallConversation, options, nullptr);
   ASSERT_TRUE(first && second);

@@ -213,15 +213,18 @@ BpeTrainer::BpeTrainer(BpeTrainerOptions options) : impl_(std::make_unique<Impl>
 BpeTrainer::~BpeTrainer() = default;
 BpeTrainer::BpeTrainer(BpeTrainer&&) noexcept = default;
 
-void BpeTrainer::Add(std::string_view text) {
+size_t BpeTrainer::Add(std::string_view text) {
+  size_t bytes_counted = 0;
   std::string buffer;
   for (const TextPart& part : impl_->added_tokens.Split(text)) {
     if (part.id) continue;
+    bytes_counted += part.text.size();
     PreTokenizer pieces(NormalizeNfc(part.text, buffer));
     for (std::string_view piece = pieces.Next(); !piece.empty(); piece = pieces.Next()) {
       ++impl_->pieces[std::string(piece)];
     }
   }
+  return bytes_counted;
 }
 
 Result<TokenizerData> BpeTrainer::Train(const std::function<void(uint32_t merges_done)>& progress) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -27,8 +28,8 @@ class BpeTrainer {
   ~BpeTrainer();
   BpeTrainer(BpeTrainer&&) noexcept;
 
-  // Counts the pieces of `text`.
-  void Add(std::string_view text);
+  // Counts the pieces of `text`. Returns how many bytes of it are not inside added tokens.
+  size_t Add(std::string_view text);
   // Token b is byte b, then come the merges' tokens and the added ones. Fewer than vocab_size when pairs run
   // out. Calls `progress`, if given, after each merge. kInvalidArgument when vocab_size leaves no room for
   // the bytes and the added tokens.

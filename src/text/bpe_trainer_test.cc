@@ -135,6 +135,13 @@ TEST(BpeTrainer, RefusesAVocabularyWithoutRoom) {
   EXPECT_EQ(data.error().code, ErrorCode::kInvalidArgument);
 }
 
+TEST(BpeTrainer, TellsHowMuchTextItCounted) {
+  BpeTrainerOptions options;
+  options.added_tokens = {{.content = "<|im_end|>"}};
+  BpeTrainer trainer(options);
+  EXPECT_EQ(trainer.Add("ab<|im_end|>cde"), 5u);
+}
+
 TEST(BpeTrainer, ReportsEachMerge) {
   BpeTrainer trainer({.vocab_size = kNumBytes + 3});
   trainer.Add("abcd abcd");
