@@ -2,9 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
 #include <map>
 #include <random>
 
+#include "base/json.h"
+#include "base/mapped_file.h"
 #include "text/builtin_vocabulary.h"
 #include "text/pre_tokenizer.h"
 #include "text/tokenizer_testutil.h"
@@ -168,6 +171,26 @@ TEST(BpeTrainer, MakesATokenizerThatDecodesWhatItEncodes) {
     EXPECT_EQ(tokenizer.Decode(tokens), sample);
     EXPECT_EQ(reread_tokenizer.Encode(sample, AddedTokens::kParse), tokens);
   }
+}
+
+// tests/golden/tokenizer/README.md says where the ids are from.
+TEST(BpeTrainer, MakesTokenizersThatHuggingFaceReadsAlike) {
+  const std::string folder = std::string(MIMO_SOURCE_DIR) + "/tests/golden/tokenizer/";
+  const Result<std::string> json = ReadTextFile(folder + "learnt_tokenizer.json");
+  ASSERT_TRUE(json);
+  Result<TokenizerData> data = ParseTokenizerJson(*json);
+  ASSERT_TRUE(data) << data.error().message;
+  const Tokenizer tokenizer = MakeTokenizer(*std::move(data));
+  std::ifstream lines(folder + "learnt_strings.jsonl");
+  size_t num_lines = 0;
+  for (std::string line; std::getline(lines, line); ++num_lines) {
+    const Result<Json> example = ParseJson(line);
+    ASSERT_TRUE(example);
+    const auto text = example->at(0).get<std::string>();
+    EXPECT_EQ(tokenizer.Encode(text, AddedTokens::kParse), example->at(1).get<std::vector<TokenId>>())
+        << text;
+  }
+  EXPECT_EQ(num_lines, 400u);
 }
 
 }  // namespace
