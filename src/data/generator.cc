@@ -1,0 +1,462 @@
+#include "data/generator.h"
+
+#include <algorithm>
+#include <array>
+#include <set>
+
+#include "base/check.h"
+#include "data/home_generator.h"
+#include "data/language_pack.h"
+#include "data/random.h"
+#include "data/seen_turns.h"
+#include "data/situation.h"
+#include "data/turn_drafter.h"
+#include "data/user_text.h"
+#include "home/home_simulator.h"
+#include "home/home_tools.h"
+
+namespace mimo {
+namespace {
+
+constexpr double kSpeakerAreaShare = 0.35;
+constexpr double kOtherToolsShare = 0.15;
+constexpr double kToolsShuffledShare = 0.7;
+constexpr double kToolTakenShare = 0.045;  // of turns whose tool is not needed elsewhere in the conversation
+constexpr double kToolMissingKeptShare = 0.2;
+constexpr uint64_t kHeldOutDivisor = 16;
+constexpr int kAttemptsPerTurn = 400;
+constexpr int kAttemptsPerSpecial = 40;
+constexpr size_t kOptionsNamed = 5;
+
+uint64_t HashText(std::string_view text, uint64_t seed) {
+  uint64_t hash = 0xcbf29ce484222325u ^ seed;
+  for (const char c : text) hash = (hash ^ static_cast<uint8_t>(c)) * 0x100000001b3u;
+  return MixBits(hash);
+}
+
+// What the generator keeps of a language. Not movable: the parts refer to each other.
+struct Language {
+  explicit Language(LanguagePack words, uint32_t devices_max)
+      : pack(std::move(words)), homes(pack, devices_max), drafter(pack, homes) {
+    for (const Situation& situation : Situations()) {
+      situation_choice.Add(pack.situations.contains(situation.name) ? situation.weight : 0);
+    }
+  }
+  Language(const Language&) = delete;
+  Language& operator=(const Language&) = delete;
+
+  LanguagePack pack;
+  HomeGenerator homes;
+  TurnDrafter drafter;
+  WeightedChoice situation_choice;
+};
+
+uint32_t DrawTurnCount(Random& random, uint32_t turns_max) {
+  const uint32_t count = random.Chance(1.0 / 3) ? random.Between(1, 2) : random.Between(4, 12);
+  return std::clamp(count, 1u, std::max(1u, turns_max));
+}
+
+}  // namespace
+
+// One conversation being made.
+class ConversationMaker {
+ public:
+  ConversationMaker(const Language& language, const GeneratorOptions& options, Random& random,
+                    SeenTurns& seen)
+      : language_(language),
+        options_(options),
+        random_(random),
+        seen_(seen),
+        made_(language.homes.Make(random)) {
+    home_ = made_.home;
+    conversation_.language = language.pack.language;
+    conversation_.home = made_.home;
+    if (!home_.areas.empty() && random.Chance(kSpeakerAreaShare)) {
+      const HomeArea& area = random.Pick(home_.areas);
+      conversation_.speaker_area = area.name;
+      speaker_id_ = area.id;
+    }
+    context_.speaker_area = conversation_.speaker_area;
+    // Any minute of the years 2020 to 2039.
+    context_.unix_seconds = 1577836800 + 60 * static_cast<int64_t>(random.Below(20 * 365 * 24 * 60));
+    for (const HomeDevice& device : home_.devices) lower_names_.push_back(LowerCase(device.name));
+    home_hash_ = HomeHash();
+    ChooseTools();
+  }
+
+  Conversation Make() {
+    const uint32_t num_turns = DrawTurnCount(random_, options_.turns_max);
+    for (uint32_t i = 0; i < num_turns; ++i) {
+      if (!AddTurn()) break;
+    }
+    FillTools();
+    return std::move(conversation_);
+  }
+
+ private:
+  HomeView View() const {
+    return {made_, home_, lower_names_.size(), conversation_.speaker_area, speaker_id_, lower_names_};
+  }
+  bool HasNoDevices() const { return lower_names_.empty(); }
+
+  uint64_t HomeHash() const {
+    uint64_t hash = HashText(conversation_.speaker_area, 1);
+    for (const HomeFloor& floor : home_.floors) hash = HashText(floor.name, hash);
+    for (const HomeArea& area : home_.areas) hash = HashText(area.name, HashText(area.floor_id, hash));
+    for (const HomeDevice& device : home_.devices) {
+      hash = HashText(device.name, HashText(device.area_id, HashText(device.domain, hash)));
+    }
+    return hash;
+  }
+
+  // Which tools of the catalogue are offered: what the home needs, or now and then fewer or more.
+  void ChooseTools() {
+    const bool others = !HasNoDevices() && random_.Chance(kOtherToolsShare);
+    const double dropped = others && random_.Chance(0.5) ? 0.3 : 0;
+    const double added = others && dropped == 0 ? random_.Unit() : 0;
+    for (const HomeTool& tool : HomeToolCatalogue()) {
+      const bool fits =
+          tool.domains.empty() || HasNoDevices() ||
+          std::any_of(home_.devices.begin(), home_.devices.end(), [&](const HomeDevice& device) {
+            return std::find(tool.domains.begin(), tool.domains.end(), device.domain) != tool.domains.end();
+          });
+      if (fits ? !random_.Chance(dropped) : random_.Chance(added)) offered_.insert(tool.definition.name);
+    }
+  }
+
+  void FillTools() {
+    std::vector<const HomeTool*> tools;
+    for (const HomeTool& tool : HomeToolCatalogue()) {
+      if (offered_.contains(tool.definition.name)) tools.push_back(&tool);
+    }
+    if (random_.Chance(kToolsShuffledShare)) random_.Shuffle(tools);
+    for (const HomeTool* tool : tools) conversation_.tools.push_back(tool->definition);
+  }
+
+  // The kind of turn is drawn once, so that the shares are kept whatever the home makes difficult.
+  bool AddTurn() {
+    double draw = random_.Unit();
+    const SpecialSituation* special = nullptr;
+    for (const SpecialSituation& each : SpecialSituations()) {
+      if (draw < each.share && draw >= 0) special = &each;
+      draw -= each.share;
+    }
+    for (int attempt = 0; special != nullptr && attempt < kAttemptsPerSpecial; ++attempt) {
+      if (AddSpecial(*special)) return true;
+    }
+    for (int attempt = 0; attempt < kAttemptsPerTurn; ++attempt) {
+      if (AddRequest()) return true;
+    }
+    return false;
+  }
+
+  // The usual turn: one request, one call, its result, a short reply.
+  bool AddRequest() {
+    const Situation& situation = Situations()[language_.situation_choice.Draw(random_)];
+    std::optional<TurnDraft> draft = language_.drafter.Draft(situation, View(), random_);
+    if (!draft) return false;
+    ConversationTurn turn = TurnOf(*draft);
+    if (!IsOffered(draft->call.name))
+      return random_.Chance(kToolMissingKeptShare) && RefuseTool(std::move(turn));
+    if (!MayAppear(turn)) return false;
+    if (!used_.contains(draft->call.name) && random_.Chance(kToolTakenShare)) {
+      const std::string tool = draft->call.name;
+      if (!RefuseTool(std::move(turn))) return false;
+      offered_.erase(tool);
+      return true;
+    }
+    ToolOutcome outcome = ApplyToolCall(home_, draft->call, context_);
+    std::optional<std::string> reply;
+    if (outcome.ok) {
+      reply = language_.drafter.Reply(situation.name, draft->words, outcome.text, random_);
+    } else if (HasNoDevices()) {
+      // Without a list of devices the call is right, and its answer says that there is none.
+      if (const std::string* kind = draft->words.Written("singular")) {
+        SlotWords words;
+        words.Set("name", *kind);
+        reply = language_.drafter.Reply("no_device.name", words, "", random_);
+      }
+    }
+    if (!reply) return false;
+    AddCall(turn, draft->call, std::move(outcome.text));
+    turn.reply = AsReplyText(language_.pack, *std::move(reply));
+    return Accept(std::move(turn));
+  }
+
+  ConversationTurn TurnOf(const TurnDraft& draft) {
+    ConversationTurn turn;
+    turn.situation = draft.situation;
+    turn.user = AsUserText(language_.pack, random_, draft.phrase, draft.slot_ranges, draft.mood);
+    turn.held_out = IsHeldOut(draft);
+    arguments_text_ = DumpJson(draft.call.arguments);
+    return turn;
+  }
+
+  static bool IsHeldOut(const TurnDraft& draft) {
+    uint64_t hash = HashText(draft.situation, 2);
+    hash = HashText(DumpJson(draft.call.arguments), hash);
+    // A meaning without values of its own is held out sentence by sentence.
+    if (!draft.has_open_values) hash = HashText(draft.phrase, hash);
+    return hash % kHeldOutDivisor == 0;
+  }
+
+  // Whether the turn belongs to the part that is made, and is new.
+  bool MayAppear(const ConversationTurn& turn) {
+    if (turn.held_out != (options_.part == DataPart::kHeldOut)) return false;
+    uint64_t hash = HashText(conversation_.language, home_hash_);
+    hash = HashText(turn.situation, hash);
+    hash = HashText(turn.user, hash);
+    hash = HashText(arguments_text_, hash);
+    return seen_.Insert(hash);
+  }
+
+  bool IsOffered(const std::string& tool) const { return offered_.contains(tool); }
+
+  void AddCall(ConversationTurn& turn, ToolCall call, std::string result) {
+    used_.insert(call.name);
+    call.id = fmt::format("call_{}", ++num_calls_);
+    turn.calls.push_back(std::move(call));
+    turn.results.push_back(std::move(result));
+  }
+
+  bool Accept(ConversationTurn turn) {
+    conversation_.turns.push_back(std::move(turn));
+    return true;
+  }
+
+  // The request stays; what would do it is not offered.
+  bool RefuseTool(ConversationTurn turn) {
+    turn.situation = fmt::format("no_tool({})", turn.situation);
+    std::optional<std::string> reply = language_.drafter.Reply("no_tool.request", SlotWords(), "", random_);
+    if (!reply || !MayAppear(turn)) return false;
+    turn.reply = AsReplyText(language_.pack, *std::move(reply));
+    return Accept(std::move(turn));
+  }
+
+  bool AddSpecial(const SpecialSituation& special) {
+    SlotWords words;
+    switch (special.kind) {
+      case SpecialSituation::Kind::kSmallTalk:
+        return AddSmallTalk();
+      case SpecialSituation::Kind::kTwoJoin:
+        return AddJoin(special.name, 2);
+      case SpecialSituation::Kind::kThreeJoin:
+        return AddJoin(special.name, 3);
+      case SpecialSituation::Kind::kNoDevice:
+        return BindAbsentDevice(words) && AddAnswer(special.name, words, SituationMood::kCommand);
+      case SpecialSituation::Kind::kNoTool:
+        return AddAnswer(special.name, words, SituationMood::kCommand);
+      case SpecialSituation::Kind::kUnknown:
+        words.Set("topic", language_.drafter.AnyWord("topics", random_));
+        return AddAnswer(special.name, words, SituationMood::kQuestion);
+      case SpecialSituation::Kind::kClarify:
+        return BindOptions(words) && AddAnswer(special.name, words, SituationMood::kCommand);
+      case SpecialSituation::Kind::kRepeat:
+        words.Set("syllables", Syllables());
+        return AddAnswer(special.name, words, SituationMood::kRemark);
+    }
+    return false;
+  }
+
+  // A sentence that is answered without a call.
+  bool AddAnswer(std::string_view situation, const SlotWords& words, SituationMood mood) {
+    TurnDraft draft;
+    draft.situation = situation;
+    draft.mood = mood;
+    std::optional<std::string> phrase = language_.drafter.Say(situation, words, random_, &draft.slot_ranges);
+    std::optional<std::string> reply = language_.drafter.Reply(situation, words, "", random_);
+    if (!phrase || !reply) return false;
+    draft.phrase = *std::move(phrase);
+    ConversationTurn turn = TurnOf(draft);
+    const bool verbatim = words.Said("syllables") != nullptr;
+    turn.reply = verbatim ? *std::move(reply) : AsReplyText(language_.pack, *std::move(reply));
+    return MayAppear(turn) && Accept(std::move(turn));
+  }
+
+  bool AddSmallTalk() {
+    const std::vector<SmallTalk>& talks = language_.pack.small_talk;
+    if (talks.empty()) return false;
+    const SmallTalk& talk = random_.Pick(talks);
+    TurnDraft draft;
+    draft.situation = "small_talk";
+    draft.mood = SituationMood::kRemark;
+    draft.phrase = random_.Pick(talk.user).Expand(random_);
+    ConversationTurn turn = TurnOf(draft);
+    turn.reply = AsReplyText(language_.pack, random_.Pick(talk.replies).Expand(random_));
+    return MayAppear(turn) && Accept(std::move(turn));
+  }
+
+  // A device, or a kind of devices, that this home does not have.
+  bool BindAbsentDevice(SlotWords& words) {
+    constexpr std::array<std::string_view, 12> kKinds = {
+        "light",       "switch",        "fan",          "lock",         "climate", "media_player",
+        "cover.blind", "cover.curtain", "cover.garage", "cover.awning", "valve",   "vacuum"};
+    if (HasNoDevices()) return false;
+    const std::string_view kind = random_.Pick(kKinds);
+    if (language_.pack.Device(kind) == nullptr) return false;
+    const std::string_view domain = kind.substr(0, kind.find('.'));
+    const bool is_absent = std::none_of(home_.devices.begin(), home_.devices.end(),
+                                        [&](const HomeDevice& device) { return device.domain == domain; });
+    std::string name;
+    if (is_absent && random_.Chance(0.4)) {
+      name = language_.drafter.Singular(kind, random_);
+    } else {
+      // Where the home has the kind, "kitchen light" could mean what is in the kitchen.
+      const bool with_room = is_absent && !home_.areas.empty();
+      name = LowerCase(
+          language_.homes.DeviceName(random_, kind, with_room ? random_.Pick(home_.areas).name : ""));
+    }
+    for (const std::string& other : lower_names_) {
+      if (name.find(other) != std::string::npos || other.find(name) != std::string::npos) return false;
+    }
+    for (const HomeArea& area : home_.areas) {
+      if (!is_absent && name.find(LowerCase(area.name)) != std::string::npos) return false;
+    }
+    words.Set("name", name);
+    return !name.empty();
+  }
+
+  // Several devices of a kind, of which the sentence tells none.
+  bool BindOptions(SlotWords& words) {
+    constexpr std::array<std::string_view, 4> kDomains = {"lock", "media_player", "cover", "valve"};
+    const std::string_view domain = random_.Pick(kDomains);
+    std::map<std::string, std::vector<const HomeDevice*>> kinds;
+    for (size_t i = 0; i < lower_names_.size(); ++i) {
+      const HomeDevice& device = home_.devices[i];
+      if (device.domain == domain) kinds[DeviceKind(device.domain, device.device_class)].push_back(&device);
+    }
+    for (const auto& [kind, devices] : kinds) {
+      const bool near = std::any_of(devices.begin(), devices.end(), [&](const HomeDevice* device) {
+        return !speaker_id_.empty() && device->area_id == speaker_id_;
+      });
+      if (devices.size() < 2 || devices.size() > kOptionsNamed || near) continue;
+      std::string options;
+      for (const HomeDevice* device : devices) {
+        if (!options.empty()) options += language_.pack.has_case ? ", " : "、";
+        options += device->name;
+      }
+      const std::string singular = language_.drafter.Singular(kind, random_);
+      if (singular.empty()) return false;
+      words.Set("singular", singular);
+      words.Set("options", options);
+      return true;
+    }
+    return false;
+  }
+
+  std::string Syllables() {
+    std::string text;
+    for (uint32_t i = random_.Between(1, 6); i > 0; --i) {
+      if (!text.empty() && (language_.pack.has_case || random_.Chance(0.3))) text += ' ';
+      text += random_.Chance(0.12) ? std::to_string(random_.Below(1000))
+                                   : language_.homes.inventor().Invent(random_);
+    }
+    return text;
+  }
+
+  // Several requests in one sentence.
+  bool AddJoin(std::string_view situation, size_t num_parts) {
+    static constexpr std::array<std::string_view, 3> kSlots = {"first", "second", "third"};
+    std::vector<TurnDraft> parts;
+    for (int attempt = 0; attempt < 30 && parts.size() < num_parts; ++attempt) {
+      const Situation& part = Situations()[language_.situation_choice.Draw(random_)];
+      if (!TurnDrafter::IsJoinable(part)) continue;
+      std::optional<TurnDraft> draft = language_.drafter.Draft(part, View(), random_);
+      if (!draft || !IsOffered(draft->call.name)) continue;
+      if (IsHeldOut(*draft) && options_.part == DataPart::kTraining) continue;
+      const bool repeats = std::any_of(parts.begin(), parts.end(), [&](const TurnDraft& other) {
+        return other.call.name == draft->call.name && other.call.arguments == draft->call.arguments;
+      });
+      if (!repeats) parts.push_back(*std::move(draft));
+    }
+    if (parts.size() < num_parts) return false;
+    TurnDraft joined;
+    SlotWords words;
+    joined.situation = situation;
+    for (size_t i = 0; i < num_parts; ++i) {
+      words.Set(kSlots[i], parts[i].phrase);
+      joined.situation += (i == 0 ? "(" : ",") + parts[i].situation;
+    }
+    joined.situation += ")";
+    std::optional<std::string> phrase = language_.drafter.Say(situation, words, random_, &joined.slot_ranges);
+    if (!phrase) return false;
+    joined.phrase = *std::move(phrase);
+    return AddJoined(situation, joined, parts, words);
+  }
+
+  bool AddJoined(std::string_view situation, const TurnDraft& joined, const std::vector<TurnDraft>& parts,
+                 const SlotWords& words) {
+    ConversationTurn turn = TurnOf(joined);
+    turn.held_out = std::any_of(parts.begin(), parts.end(), IsHeldOut);
+    if (!MayAppear(turn)) return false;
+    Home after = home_;
+    std::string results;
+    for (const TurnDraft& part : parts) {
+      ToolOutcome outcome = ApplyToolCall(after, part.call, context_);
+      if (!outcome.ok) return false;
+      results += (results.empty() ? "" : "; ") + outcome.text;
+      turn.results.push_back(std::move(outcome.text));
+    }
+    std::optional<std::string> reply = language_.drafter.Reply(situation, words, results, random_);
+    if (!reply) return false;
+    home_ = std::move(after);
+    std::vector<std::string> texts = std::move(turn.results);
+    turn.results.clear();
+    for (size_t i = 0; i < parts.size(); ++i) AddCall(turn, parts[i].call, std::move(texts[i]));
+    turn.reply = AsReplyText(language_.pack, *std::move(reply));
+    return Accept(std::move(turn));
+  }
+
+  const Language& language_;
+  const GeneratorOptions& options_;
+  Random& random_;
+  SeenTurns& seen_;
+  GeneratedHome made_;
+  Home home_;
+  std::string speaker_id_;
+  std::vector<std::string> lower_names_;
+  uint64_t home_hash_ = 0;
+  CallContext context_;
+  std::set<std::string, std::less<>> offered_;
+  std::set<std::string, std::less<>> used_;
+  std::string arguments_text_;
+  uint32_t num_calls_ = 0;
+  Conversation conversation_;
+};
+
+struct ConversationGenerator::Impl {
+  explicit Impl(GeneratorOptions wanted) : options(std::move(wanted)), random(options.seed) {}
+
+  GeneratorOptions options;
+  Random random;
+  SeenTurns seen;
+  std::vector<std::unique_ptr<Language>> languages;
+  WeightedChoice language_choice;
+};
+
+Result<ConversationGenerator> ConversationGenerator::Create(const GeneratorOptions& options) {
+  auto impl = std::make_unique<Impl>(options);
+  for (const auto& [tag, share] : options.languages) {
+    MIMO_ASSIGN_OR_RETURN(LanguagePack pack, LoadBuiltinLanguage(tag));
+    impl->languages.push_back(std::make_unique<Language>(std::move(pack), options.devices_max));
+    impl->language_choice.Add(std::max(share, 0.0));
+  }
+  if (impl->language_choice.empty()) return InvalidArgument("no language has a share of the conversations");
+  return ConversationGenerator(std::move(impl));
+}
+
+ConversationGenerator::ConversationGenerator(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+ConversationGenerator::~ConversationGenerator() = default;
+ConversationGenerator::ConversationGenerator(ConversationGenerator&&) noexcept = default;
+ConversationGenerator& ConversationGenerator::operator=(ConversationGenerator&&) noexcept = default;
+
+Conversation ConversationGenerator::Next() {
+  for (;;) {
+    const Language& language = *impl_->languages[impl_->language_choice.Draw(impl_->random)];
+    ConversationMaker maker(language, impl_->options, impl_->random, impl_->seen);
+    Conversation conversation = maker.Make();
+    if (!conversation.turns.empty()) return conversation;
+  }
+}
+
+}  // namespace mimo
