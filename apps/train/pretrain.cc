@@ -1,0 +1,50 @@
+// `mimo-train pretrain`: a new model from random weights.
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "apps/train/train_command.h"
+#include "apps/train/training_flags.h"
+#include "base/mapped_file.h"
+#include "weights/model_config.h"
+
+namespace mimo {
+namespace {
+
+struct PretrainFlags {
+  TrainingFlags training = {.command = "pretrain", .learning_rate = 2e-3, .targets = "all"};
+  std::string config;
+  std::string tokenizer;
+};
+
+Result<PreparedTask> PrepareNewModel(const PretrainFlags& flags, torch::Device device) {
+  SaveNetworkOptions save;
+  MIMO_ASSIGN_OR_RETURN(save.config_json, ReadTextFile(flags.config));
+  MIMO_ASSIGN_OR_RETURN(save.tokenizer_folder, TokenizerFolder(flags.tokenizer));
+  MIMO_ASSIGN_OR_RETURN(const ModelConfig config, ParseModelConfig(save.config_json, {}));
+  MIMO_ASSIGN_OR_RETURN(Network network, Network::Create(config, flags.training.seed));
+  network.To(device);
+  return TrunkTask(network, /*heads=*/std::nullopt, save, device);
+}
+
+}  // namespace
+
+void AddPretrainCommand(CLI::App& program, CommandAction* action) {
+  auto flags = std::make_shared<PretrainFlags>();
+  CLI::App* command = program.add_subcommand("pretrain", "train a new model");
+  command->add_option("--config", flags->config, "config.json of the model to make")
+      ->required()
+      ->check(CLI::ExistingFile);
+  command->add_option("--tokenizer", flags->tokenizer, "tokenizer.json, copied to the model")->required();
+  AddTrainingFlags(*command, &flags->training);
+  command->callback([flags, action] {
+    *action = [flags] {
+      return TrainByFlags(flags->training,
+                          [flags](torch::Device device) { return PrepareNewModel(*flags, device); });
+    };
+  });
+}
+
+}  // namespace mimo
