@@ -151,14 +151,21 @@ void ParameterSet::To(torch::Device device) {
   for (NetworkParameter& parameter : list_) parameter.value.set_data(parameter.value.to(device));
 }
 
-LayerContext MakeLayerContext(const ModelConfig& config, const torch::Tensor& positions) {
+LayerContext MakeLayerContext(const ModelConfig& config, const torch::Tensor& positions, NetworkPath path) {
   LayerContext context;
   context.config = &config;
+  context.path = path;
   context.positions = positions;
   const int64_t num_positions = positions.numel() == 0 ? 0 : positions.max().item<int64_t>() + 1;
   context.full_rope = MakeRopeTables(config.full_attention, num_positions, positions.device());
   context.sliding_rope = MakeRopeTables(config.sliding_attention, num_positions, positions.device());
   return context;
+}
+
+Tensor PositionsOrDefault(const Tensor& tokens, const Tensor& positions) {
+  if (positions.defined()) return positions;
+  const Tensor row = torch::arange(tokens.size(1), tokens.options());
+  return row.unsqueeze(0).expand_as(tokens).contiguous();
 }
 
 }  // namespace mimo

@@ -75,6 +75,7 @@ struct RopeTables {
 // What the layers of one pass share.
 struct LayerContext {
   const ModelConfig* config = nullptr;
+  NetworkPath path = NetworkPath::kPlain;
   torch::Tensor positions;  // int64 [sequences, length], see PackedBatch
   RopeTables full_rope;
   RopeTables sliding_rope;
@@ -84,8 +85,11 @@ struct LayerContext {
   }
 };
 
-// Positions and tables for a pass over `positions`, on its device. Tables are as long as the largest position
-// needs.
-LayerContext MakeLayerContext(const ModelConfig& config, const torch::Tensor& positions);
+// Tables for a pass over `positions`, on its device, as long as the largest position needs. `config` must
+// outlive the context.
+LayerContext MakeLayerContext(const ModelConfig& config, const torch::Tensor& positions, NetworkPath path);
+
+// `positions`, or, where undefined, every row counted up from 0.
+torch::Tensor PositionsOrDefault(const torch::Tensor& tokens, const torch::Tensor& positions);
 
 }  // namespace mimo

@@ -12,15 +12,14 @@
 
 namespace mimo {
 
-// config.num_nextn_predict_layers layers as docs/formats/checkpoints.md describes them. Not thread-safe;
-// copies share the parameters.
+// config.num_nextn_predict_layers layers as docs/formats/checkpoints.md describes them, computed on the path
+// of the network they are used with. Not thread-safe; copies share the parameters.
 class MtpHeads {
  public:
   // kInvalidArgument without an MTP layer in the config.
   static Result<MtpHeads> Create(const ModelConfig& config, uint64_t seed);
 
   int64_t num_heads() const;
-  void set_path(NetworkPath path);
   void To(torch::Device device);
 
   // Head k at position p combines hidden row p (of Network::Forward) with the embedding of `next_tokens` row

@@ -7,8 +7,7 @@
 #include <utility>
 
 #include "base/check.h"
-#include "train/layer_parameters.h"
-#include "train/plain_layers.h"
+#include "train/layers.h"
 
 namespace mimo {
 
@@ -29,21 +28,16 @@ Status CheckTrainable(const ModelConfig& config) {
   return {};
 }
 
-// The positions of a batch without any: every row is one conversation.
-Tensor PositionsOf(const PackedBatch& batch) {
-  if (batch.positions.defined()) return batch.positions;
-  const Tensor row = torch::arange(batch.tokens.size(1), batch.tokens.options());
-  return row.unsqueeze(0).expand_as(batch.tokens).contiguous();
-}
-
 }  // namespace
 
 struct Network::Impl {
   Impl(const ModelConfig& model_config, uint64_t seed);
   Tensor RunLayer(uint32_t layer_index, const Tensor& x, const LayerContext& context);
 
+  LossResult Loss(const Tensor& hidden, const Tensor& targets, const Tensor& head) const;
+
   ModelConfig config;
-  NetworkPath path = NetworkPath::kPlain;
+  NetworkPath path = FusedLayersSupported() ? NetworkPath::kFused : NetworkPath::kPlain;
   ParameterSet parameters;
   Tensor embed_tokens;
   std::vector<TrunkLayer> layers;
@@ -78,9 +72,9 @@ Network::Impl::Impl(const ModelConfig& model_config, uint64_t seed)
 
 Tensor Network::Impl::RunLayer(uint32_t layer_index, const Tensor& x, const LayerContext& context) {
   TrunkLayer& layer = layers[layer_index];
-  const Tensor attended = PlainAttentionLayer(x, layer.attention, config.Attention(layer_index), context);
-  return config.is_sparse[layer_index] ? PlainMoeLayer(attended, layer.moe, context)
-                                       : PlainMlpLayer(attended, layer.mlp, context);
+  const Tensor attended = AttentionLayer(x, layer.attention, config.Attention(layer_index), context);
+  return config.is_sparse[layer_index] ? MoeLayer(attended, layer.moe, context)
+                                       : MlpLayer(attended, layer.mlp, context);
 }
 
 Network::Network(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -96,6 +90,7 @@ void Network::set_path(NetworkPath path) { impl_->path = path; }
 
 void Network::To(torch::Device device) {
   impl_->parameters.To(device);
+  if (!device.is_cpu()) impl_->path = NetworkPath::kPlain;
   impl_->router_bias.set_data(impl_->router_bias.to(device));
   for (size_t i = 0; i < impl_->sparse_layers.size(); ++i) {
     impl_->layers[impl_->sparse_layers[i]].moe.choice_bias = impl_->router_bias[static_cast<int64_t>(i)];
@@ -103,15 +98,16 @@ void Network::To(torch::Device device) {
 }
 
 Tensor Network::Forward(const PackedBatch& batch) {
-  const LayerContext context = MakeLayerContext(impl_->config, PositionsOf(batch));
+  const LayerContext context =
+      MakeLayerContext(impl_->config, PositionsOrDefault(batch.tokens, batch.positions), impl_->path);
   Tensor x = torch::embedding(impl_->embed_tokens, batch.tokens);
   for (uint32_t i = 0; i < impl_->config.num_hidden_layers; ++i) x = impl_->RunLayer(i, x, context);
-  return PlainRmsNorm(x, impl_->norm, impl_->config.layernorm_epsilon);
+  return RmsNorm(x, impl_->norm, context);
 }
 
 Tensor Network::Logits(const Tensor& hidden) const { return torch::matmul(hidden, impl_->lm_head.t()); }
 
-LossResult Network::HeadLoss(const Tensor& hidden, const Tensor& targets) const {
+LossResult Network::Impl::Loss(const Tensor& hidden, const Tensor& targets, const Tensor& head) const {
   const Tensor flat = targets.flatten();
   const Tensor rows = flat.ne(kNoTarget).nonzero().flatten();
   LossResult result;
@@ -121,9 +117,19 @@ LossResult Network::HeadLoss(const Tensor& hidden, const Tensor& targets) const 
     result.loss = hidden.sum() * 0.0;
     return result;
   }
+  const Tensor inputs = hidden.flatten(0, 1).index_select(0, rows);
+  const Tensor labels = flat.index_select(0, rows);
   result.loss =
-      PlainHeadLoss(hidden.flatten(0, 1).index_select(0, rows), impl_->lm_head, flat.index_select(0, rows));
+      path == NetworkPath::kFused ? FusedHeadLoss(inputs, head, labels) : PlainHeadLoss(inputs, head, labels);
   return result;
+}
+
+LossResult Network::HeadLoss(const Tensor& hidden, const Tensor& targets) const {
+  return impl_->Loss(hidden, targets, impl_->lm_head);
+}
+
+LossResult Network::FrozenHeadLoss(const Tensor& hidden, const Tensor& targets) const {
+  return impl_->Loss(hidden, targets, impl_->lm_head.detach());
 }
 
 LossResult Network::TrainLoss(const PackedBatch& batch) {

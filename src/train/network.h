@@ -82,6 +82,8 @@ class Network {
   LossResult TrainLoss(const PackedBatch& batch);
   // The same from the output of Forward. `expert_loads` is left undefined.
   LossResult HeadLoss(const torch::Tensor& hidden, const torch::Tensor& targets) const;
+  // The head itself gets no gradient.
+  LossResult FrozenHeadLoss(const torch::Tensor& hidden, const torch::Tensor& targets) const;
 
   // int64 [sparse layers, experts] of the last Forward.
   torch::Tensor expert_loads() const;
