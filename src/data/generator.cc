@@ -8,6 +8,7 @@
 #include "data/home_generator.h"
 #include "data/language_pack.h"
 #include "data/random.h"
+#include "data/result_text.h"
 #include "data/seen_turns.h"
 #include "data/situation.h"
 #include "data/turn_drafter.h"
@@ -37,7 +38,7 @@ uint64_t HashText(std::string_view text, uint64_t seed) {
 // What the generator keeps of a language. Not movable: the parts refer to each other.
 struct Language {
   explicit Language(LanguagePack words, uint32_t devices_max)
-      : pack(std::move(words)), homes(pack, devices_max), drafter(pack, homes) {
+      : pack(std::move(words)), homes(pack, devices_max), drafter(pack, homes), user_text(pack) {
     for (const Situation& situation : Situations()) {
       situation_choice.Add(pack.situations.contains(situation.name) ? situation.weight : 0);
     }
@@ -48,6 +49,7 @@ struct Language {
   LanguagePack pack;
   HomeGenerator homes;
   TurnDrafter drafter;
+  UserTextMaker user_text;
   WeightedChoice situation_choice;
 };
 
@@ -168,7 +170,8 @@ class ConversationMaker {
     ToolOutcome outcome = ApplyToolCall(home_, draft->call, context_);
     std::optional<std::string> reply;
     if (outcome.ok) {
-      reply = language_.drafter.Reply(situation.name, draft->words, outcome.text, random_);
+      reply =
+          language_.drafter.Reply(situation.name, draft->words, InWords(draft->call, outcome.text), random_);
     } else if (HasNoDevices()) {
       // Without a list of devices the call is right, and its answer says that there is none.
       if (const std::string* kind = draft->words.Written("singular")) {
@@ -183,10 +186,14 @@ class ConversationMaker {
     return Accept(std::move(turn));
   }
 
+  std::string InWords(const ToolCall& call, const std::string& result) {
+    return ResultInWords(language_.pack, random_, call, result);
+  }
+
   ConversationTurn TurnOf(const TurnDraft& draft) {
     ConversationTurn turn;
     turn.situation = draft.situation;
-    turn.user = AsUserText(language_.pack, random_, draft.phrase, draft.slot_ranges, draft.mood);
+    turn.user = language_.user_text.Make(random_, draft.phrase, draft.slot_ranges, draft.mood);
     turn.held_out = IsHeldOut(draft);
     arguments_text_ = DumpJson(draft.call.arguments);
     return turn;
@@ -394,7 +401,7 @@ class ConversationMaker {
     for (const TurnDraft& part : parts) {
       ToolOutcome outcome = ApplyToolCall(after, part.call, context_);
       if (!outcome.ok) return false;
-      results += (results.empty() ? "" : "; ") + outcome.text;
+      results += (results.empty() ? "" : "; ") + InWords(part.call, outcome.text);
       turn.results.push_back(std::move(outcome.text));
     }
     std::optional<std::string> reply = language_.drafter.Reply(situation, words, results, random_);

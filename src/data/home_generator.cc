@@ -24,7 +24,7 @@ constexpr KindShare kKinds[] = {
     {"climate", 5, "heat cool off auto"},
     {"media_player", 7, "playing paused idle off"},
     {"vacuum", 2, "docked cleaning idle"},
-    {"lawn_mower", 1.2, "docked mowing"},
+    {"lawn_mower", 2, "docked mowing"},
     {"scene", 2.5, ""},
     {"script", 2, ""},
     {"todo", 2.5, "0"},
@@ -402,7 +402,7 @@ void HomeGenerator::FillList(Random& random, const Home& home, HomeDevice& list)
 }
 
 void HomeGenerator::AddTimers(Random& random, Home& home) const {
-  if (random.Chance(0.5)) return;
+  if (random.Chance(0.35)) return;
   std::set<std::string> names;
   for (uint32_t i = random.Between(1, 4); i > 0; --i) {
     HomeTimer timer;

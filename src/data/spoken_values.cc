@@ -123,6 +123,21 @@ std::string SpokenValues::Duration(Random& random, const SpokenDuration& duratio
   return text;
 }
 
+std::string SpokenValues::PlainDuration(Random& random, const SpokenDuration& duration) const {
+  std::string text;
+  const auto add = [&](const DurationWords& words, uint32_t number, bool even_if_zero) {
+    if (number == 0 && !even_if_zero) return;
+    if (!text.empty()) text += pack_.duration_joins.front();
+    const std::vector<Phrase>& phrases = number == 1 ? words.one : words.many;
+    text += phrases.front().Expand(
+        random, [&](std::string_view, std::string& out) { out += std::to_string(number); });
+  };
+  add(pack_.hours, duration.hours, false);
+  add(pack_.minutes, duration.minutes, false);
+  add(pack_.seconds, duration.seconds, text.empty());
+  return text;
+}
+
 std::string SpokenValues::ClockTime(Random& random) const {
   const uint32_t hour = random.Between(1, 12);
   const uint32_t minute = random.Chance(0.8) ? 5 * random.Between(1, 11) : random.Between(1, 59);

@@ -32,6 +32,8 @@ class SpokenValues {
   std::string Degrees(Random& random, uint32_t half_degrees) const;
   std::string Kelvin(Random& random, uint32_t kelvin) const;
   std::string Duration(Random& random, const SpokenDuration& duration) const;
+  // With digits and the usual words, as an answer is told.
+  std::string PlainDuration(Random& random, const SpokenDuration& duration) const;
   std::string ClockTime(Random& random) const;
 
  private:

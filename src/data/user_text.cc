@@ -3,12 +3,13 @@
 #include <algorithm>
 
 #include "data/home_generator.h"
+#include "text/unicode.h"
 
 namespace mimo {
 namespace {
 
 constexpr double kTypoShare = 0.06;
-constexpr double kPoliteShare = 0.15;
+constexpr double kPoliteShare = 0.2;  // of what is not polite already
 constexpr double kCapitalShare = 0.3;
 constexpr double kFullStopShare = 0.15;
 constexpr double kNoQuestionMarkShare = 0.45;
@@ -54,20 +55,39 @@ bool EndsWithMark(std::string_view text) {
 
 }  // namespace
 
-std::string AsUserText(const LanguagePack& pack, Random& random, std::string phrase,
-                       const std::vector<TextRange>& slot_ranges, SituationMood mood) {
-  if (pack.has_case && random.Chance(kTypoShare)) AddTypo(random, phrase, slot_ranges);
-  if (mood == SituationMood::kCommand && !pack.polite.empty() && random.Chance(kPoliteShare)) {
+UserTextMaker::UserTextMaker(const LanguagePack& pack) : pack_(pack) {
+  constexpr int kSamplesPerPhrase = 10;
+  Random random(1);
+  for (const Phrase& phrase : pack.polite) {
+    for (int i = 0; i < kSamplesPerPhrase; ++i) {
+      const std::string text = phrase.Expand(random, [](std::string_view, std::string&) {});
+      if (!text.empty()) polite_words_.emplace(FirstWord(text));
+    }
+  }
+}
+
+std::string_view UserTextMaker::FirstWord(std::string_view text) const {
+  if (pack_.has_case) return text.substr(0, text.find_first_of(" ,"));
+  return text.empty() ? text : text.substr(0, DecodeUtf8(text, 0).length);
+}
+
+std::string UserTextMaker::Make(Random& random, std::string phrase, const std::vector<TextRange>& slot_ranges,
+                                SituationMood mood) const {
+  // Packs have polite phrases, too; "could you could you" nobody says.
+  const bool may_be_polite = mood == SituationMood::kCommand && !pack_.polite.empty() &&
+                             !polite_words_.contains(FirstWord(phrase)) && !EndsWithMark(phrase);
+  if (pack_.has_case && random.Chance(kTypoShare)) AddTypo(random, phrase, slot_ranges);
+  if (may_be_polite && random.Chance(kPoliteShare)) {
     phrase =
-        random.Pick(pack.polite).Expand(random, [&](std::string_view, std::string& out) { out += phrase; });
+        random.Pick(pack_.polite).Expand(random, [&](std::string_view, std::string& out) { out += phrase; });
   }
   const bool is_question = phrase.ends_with("?") || phrase.ends_with("？");
   if (is_question && random.Chance(kNoQuestionMarkShare)) {
     phrase.erase(phrase.size() - (phrase.ends_with("?") ? 1 : std::string_view("？").size()));
   } else if (!EndsWithMark(phrase) && random.Chance(kFullStopShare)) {
-    phrase += pack.has_case ? "." : "。";
+    phrase += pack_.has_case ? "." : "。";
   }
-  return pack.has_case && random.Chance(kCapitalShare) ? FirstUpper(phrase) : phrase;
+  return pack_.has_case && random.Chance(kCapitalShare) ? FirstUpper(phrase) : phrase;
 }
 
 std::string AsReplyText(const LanguagePack& pack, std::string phrase) {
