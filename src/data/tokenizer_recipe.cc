@@ -2,18 +2,20 @@
 
 #include <fmt/core.h>
 
+#include <map>
 #include <set>
 #include <string>
 
 #include "data/render.h"
 #include "home/home_tools.h"
 #include "text/bpe_trainer.h"
+#include "text/chat_template_values.h"
 
 namespace mimo {
 namespace {
 
-// Printed before each name of a tool, and what stands between two tools or ends them.
-const char kToolOpening[] = R"({"type": "function", "function": {"name": ")";
+// What the template prints around the names of tools.
+const char kToolOpening[] = "\n{\"type\": \"function\", \"function\": {\"name\": \"";
 const char kParametersOpening[] = R"(", "parameters": {"type": "object", "properties": {)";
 const char kToolsEnd[] = "\n</tools>";
 
@@ -29,23 +31,18 @@ class AddedTokenList {
   std::vector<TokenizerData::AddedToken> tokens_;
 };
 
-// The list of tools: NAME (KEY TYPE)* with the punctuation between them in the types' tokens.
+// The punctuation of any list of tools: NAME, then KEY and a type for each parameter.
 void AddToolListTokens(AddedTokenList* list) {
-  const std::string next_tool = fmt::format("\n{}", kToolOpening);
-  list->Add(fmt::format("system\nYou are provided with the following tools:\n\n<tools>{}", next_tool));
+  list->Add(fmt::format("system\nYou are provided with the following tools:\n\n<tools>{}", kToolOpening));
   list->Add(fmt::format("{}\"", kParametersOpening));
   for (const char* type : {"string", "integer", "number", "boolean"}) {
     const std::string schema = fmt::format(R"(": {{"type": "{}"}})", type);
     list->Add(schema + ", \"");
-    for (const std::string& end : {next_tool, std::string(kToolsEnd)}) list->Add(schema + "}}}}" + end);
+    for (const char* end : {kToolOpening, kToolsEnd}) list->Add(schema + "}}}}" + end);
   }
-  for (const std::string& end : {next_tool, std::string(kToolsEnd)}) {
-    list->Add(fmt::format("{}}}}}}}}}{}", kParametersOpening, end));
-  }
+  list->Add(fmt::format("{}}}}}}}}}{}", kParametersOpening, kToolsEnd));
 }
 
-// Messages and calls. A value stands between tokens of its own, so that it is cut into the same tokens as
-// where it was read.
 void AddMessageTokens(AddedTokenList* list) {
   for (const char* text : {"assistant\n<think></think>", "assistant\n", "user\n", "tool\n", "system\n"}) {
     list->Add(text);
@@ -56,18 +53,32 @@ void AddMessageTokens(AddedTokenList* list) {
   }
 }
 
-// Names of tools, names of parameters that are not one word, and the parameters' tags.
+// What the home says in each prompt and most results.
+void AddHomeTokens(AddedTokenList* list) {
+  for (const char* text : {"tool\ndone:", "\nThe speaker is in the", " binary_sensor", " media_player"}) {
+    list->Add(text);
+  }
+}
+
+// Names of tools, parameters that several tools have alike, and the tags of parameters in calls.
 void AddCatalogueTokens(AddedTokenList* list) {
+  std::map<std::string, int> signatures;  // from behind one tool's name to the next one's
   std::set<std::string> parameters;
   for (const HomeTool& tool : HomeToolCatalogue()) {
-    list->Add(tool.definition.name);
+    const std::string& name = tool.definition.name;
+    list->Add(name);
+    const std::string line = PythonJson(tool.definition.raw);
+    ++signatures[line.substr(line.find(name) + name.size()) + kToolOpening];
     const auto properties = tool.definition.parameters.find("properties");
     if (properties == tool.definition.parameters.end()) continue;
-    for (const auto& [name, schema] : properties->items()) parameters.insert(name);
+    for (const auto& [key, schema] : properties->items()) parameters.insert(key);
+  }
+  for (const auto& [signature, count] : signatures) {
+    if (count > 1) list->Add(signature);
   }
   for (const std::string& name : parameters) {
-    list->Add(fmt::format("<parameter={}>", name));
-    if (name.find('_') != std::string::npos) list->Add(name);
+    for (const char* before : {">", "</parameter>"}) list->Add(fmt::format("{}<parameter={}>", before, name));
+    if (name.find('_') != std::string::npos) list->Add(name);  // one word is learnt as one
   }
 }
 
@@ -79,6 +90,7 @@ std::vector<TokenizerData::AddedToken> SmallModelAddedTokens() {
   for (const char* text : {"<think>", "</think>", "<tool_call>", "</tool_call>"}) list.Add(text);
   AddMessageTokens(&list);
   AddToolListTokens(&list);
+  AddHomeTokens(&list);
   AddCatalogueTokens(&list);
   return std::move(list).Finish();
 }

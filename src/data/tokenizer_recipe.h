@@ -11,8 +11,9 @@
 namespace mimo {
 
 // The added tokens of our small models, without ids: the control tokens (special), the tags of replies, and
-// shortcuts for what the V2.6 template and the home's tools repeat in every prompt, so that a catalogue of
-// tools costs two tokens per tool and two per parameter.
+// shortcuts for what the V2.6 template and the home's tools repeat in every prompt. A tool costs two tokens
+// and two per parameter, or two in all where several tools of the catalogue have the same parameters; a call
+// three and one per parameter beside the values.
 //
 // A shortcut is only a spelling: any tool list is still text that decodes to itself. No shortcut reaches
 // across the end of the generation prompt, so the tokens of a prompt do not depend on the answer.

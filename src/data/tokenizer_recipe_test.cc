@@ -27,7 +27,7 @@ TEST(SmallModelAddedTokens, MakesOnlyTheControlTokensSpecial) {
   }
 }
 
-TEST(SmallModelAddedTokens, CostTwoTokensPerToolAndTwoPerParameter) {
+TEST(SmallModelAddedTokens, KeepTheHomesToolsShort) {
   ChatRequest request;
   size_t num_parameters = 0;
   for (const HomeTool& tool : HomeToolCatalogue()) {
@@ -49,8 +49,27 @@ TEST(SmallModelAddedTokens, CostTwoTokensPerToolAndTwoPerParameter) {
   const Result<Tokenizer> tokenizer = Tokenizer::Create(*std::move(data));
   ASSERT_TRUE(tokenizer);
   const size_t num_tokens = tokenizer->Encode(*chat_template.Render(request), AddedTokens::kParse).size();
-  // <|im_start|>, the heading, <|im_end|>; and the empty user message of three.
-  EXPECT_LE(num_tokens, 2 * request.tools.size() + 2 * num_parameters + 6);
+  // Beside the tools: <|im_start|>, the heading, <|im_end|>; and the empty user message of three. Tools with
+  // the same parameters save more than a third of two tokens per tool and two per parameter.
+  EXPECT_LE(num_tokens, (2 * request.tools.size() + 2 * num_parameters) * 2 / 3 + 6);
+}
+
+TEST(SmallModelAddedTokens, MakeACallOfTwoTokensAndOnePerParameterBesideItsValues) {
+  const std::string_view call =
+      "<tool_call><function=HassTurnOn><parameter=name>1</parameter><parameter=device_class>2</parameter>"
+      "</function></tool_call>";
+  EXPECT_EQ(SmallTokenizer().Encode(call, AddedTokens::kParse).size(), 2u + 2 * 2 + 1);
+  const std::string_view bare = "<tool_call><function=HassNevermind></function></tool_call>";
+  EXPECT_EQ(SmallTokenizer().Encode(bare, AddedTokens::kParse).size(), 3u);
+}
+
+// Tools and parameters of others fall back to learnt tokens.
+TEST(SmallModelAddedTokens, LeaveUnknownToolsReadable) {
+  const std::string_view text =
+      "<tools>\n{\"type\": \"function\", \"function\": {\"name\": \"FeedCat\", \"parameters\": {\"type\": "
+      "\"object\", \"properties\": {\"grams\": {\"type\": \"integer\"}}, \"required\": [\"grams\"]}}}\n"
+      "</tools><tool_call><function=FeedCat><parameter=grams>30</parameter></function></tool_call>";
+  EXPECT_EQ(SmallTokenizer().Decode(SmallTokenizer().Encode(text, AddedTokens::kParse)), text);
 }
 
 TEST(BuildTokenizer, GivesTheSameForTheSameConversations) {
