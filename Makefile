@@ -36,8 +36,9 @@ fuzz:  ## each fuzz target for FUZZ_SECONDS (60), starting from its committed co
 	@scripts/install_packages.sh build check
 	@scripts/run_fuzzers.sh $(FUZZ_SECONDS)
 
-trainer:  ## not in this version
-	@echo "mimo: error: the trainer is not part of this version (make trainer): see README.md, What works today" >&2; exit 1
+trainer:  ## the program that makes models, build/mimo-train; needs libtorch
+	@scripts/install_packages.sh build trainer
+	@scripts/build.sh release -DMIMO_TESTS=OFF -DMIMO_TRAINER=ON -- mimo-train
 
 clean:  ## removes every build folder
 	@rm -rf build build-*

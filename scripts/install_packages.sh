@@ -2,19 +2,23 @@
 # Installs the Debian packages that are missing, and nothing when none is.
 #   scripts/install_packages.sh build          what the program needs
 #   scripts/install_packages.sh build check    and what the tests and the formatters need
+#   scripts/install_packages.sh build trainer  and what mimo-train needs
 set -euo pipefail
 
 build_packages=(g++ cmake ninja-build libfmt-dev nlohmann-json3-dev libcpp-httplib-dev libutf8proc-dev
   libexpected-dev libcli11-dev libtomlplusplus-dev libzstd-dev)
 check_packages=(libgtest-dev libgmock-dev libbenchmark-dev clang clang-format clang-tidy libclang-rt-14-dev
   python3 python3-venv chromium chromium-driver fonts-noto-color-emoji)
+# libgloo-dev: libtorch's header for several processes includes it.
+trainer_packages=(libtorch-dev libgloo-dev libopenblas0-pthread)
 
 wanted=()
 for group in "$@"; do
   case "$group" in
     build) wanted+=("${build_packages[@]}") ;;
     check) wanted+=("${check_packages[@]}") ;;
-    *) echo "usage: $0 [build] [check]" >&2; exit 2 ;;
+    trainer) wanted+=("${trainer_packages[@]}") ;;
+    *) echo "usage: $0 [build] [check] [trainer]" >&2; exit 2 ;;
   esac
 done
 
