@@ -34,6 +34,8 @@ void AddCommands(CLI::App& program, CommandAction* action) {
   AddLogitsCommand(program, action);
   AddPerplexityCommand(program, action);
   AddSynthCommand(program, action);
+  AddQuantizeCommand(program, action);
+  AddEvalCommand(program, action);
   AddPlannedCommands(program, action);
 }
 

@@ -28,7 +28,9 @@ ChatTemplateKind PublishedTemplate(const Checkpoint& checkpoint) {
   if (config.architecture == "MiMoV2FlashForCausalLM") return ChatTemplateKind::kMimoV2Flash;
   for (size_t layer = 0; layer < config.is_sparse.size(); ++layer) {
     if (!config.is_sparse[layer]) continue;
-    const StoredTensor* const router = checkpoint.Find(fmt::format("model.layers.{}.mlp.gate.weight", layer));
+    const StoredTensor* const router =
+        checkpoint.Find(checkpoint.is_gguf() ? fmt::format("blk.{}.ffn_gate_inp.weight", layer)
+                                             : fmt::format("model.layers.{}.mlp.gate.weight", layer));
     if (router != nullptr && router->type == StoredType::kBf16) return ChatTemplateKind::kMimoV26;
   }
   return ChatTemplateKind::kMimoV25;

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "apps/commands/command.h"
+#include "apps/commands/gguf_tokenizer.h"
 #include "apps/commands/interrupt.h"
 #include "apps/commands/model_flags.h"
 #include "base/json.h"
@@ -40,32 +41,12 @@ Result<TokenizerSource> MakeTokenizerSource(uint32_t vocab_size) {
     LogWarning("no tokenizer is written: {}", cut.error().message);
     return source;
   }
-  constexpr int32_t kNormal = 1;
-  constexpr int32_t kControl = 3;
-  constexpr int32_t kUserDefined = 4;
-  constexpr int32_t kUnused = 5;
   source.tokenizer_json = TokenizerJson(*cut);
   source.tokenizer_config_json =
       DumpJson(
           {{"tokenizer_class", "Qwen2Tokenizer"}, {"eos_token", "<|im_end|>"}, {"add_bos_token", false}}) +
       "\n";
-  source.pre_tokenizer = "qwen2";
-  source.tokens = cut->tokens;
-  source.token_types.assign(source.tokens.size(), kNormal);
-  for (const TokenizerData::AddedToken& token : cut->added_tokens) {
-    if (source.tokens.size() <= token.id) {
-      source.tokens.resize(token.id + 1);
-      source.token_types.resize(token.id + 1, kNormal);
-    }
-    source.tokens[token.id] = token.content;
-    source.token_types[token.id] = token.special ? kControl : kUserDefined;
-  }
-  for (size_t id = 0; id < source.tokens.size(); ++id) {
-    if (!source.tokens[id].empty()) continue;
-    source.tokens[id] = fmt::format("[PAD{}]", id);
-    source.token_types[id] = kUnused;
-  }
-  for (const auto& [left, right] : cut->merges) source.merges.push_back(fmt::format("{} {}", left, right));
+  MIMO_RETURN_IF_ERROR(SetGgufTokenizer(*cut, &source));
   return source;
 }
 

@@ -15,6 +15,7 @@ namespace mimo {
 namespace {
 
 constexpr int64_t kShardsMax = 4096;
+constexpr size_t kArchitectureBytesMax = 80;
 
 std::string FileName(const std::string& path) { return std::filesystem::path(path).filename().string(); }
 
@@ -73,6 +74,9 @@ Status CheckpointReader::ReadGguf() {
   MIMO_ASSIGN_OR_RETURN(Json json, ConfigFromGguf(first, find, file_name));
   MIMO_ASSIGN_OR_RETURN(const Json config, NormalizeConfig(std::move(json), options_.overrides, file_name));
   MIMO_ASSIGN_OR_RETURN(checkpoint_.config_, InterpretConfig(config, file_name));
+  // Files converted by this program say what the source was; only its published template depends on it.
+  const std::string_view source = first.String("mimo2.source_architecture");
+  if (!source.empty()) checkpoint_.config_.architecture = source.substr(0, kArchitectureBytesMax);
   MIMO_ASSIGN_OR_RETURN(checkpoint_.tokenizer_, TokenizerFromGguf(first, file_name));
   return {};
 }

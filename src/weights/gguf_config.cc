@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <optional>
@@ -14,6 +15,7 @@ namespace {
 
 constexpr int64_t kBlocksMax = 1040;  // 1024 layers and 16 MTP layers
 constexpr int64_t kGatingSigmoid = 2;
+constexpr uint64_t kEndTokensMax = 64;
 
 struct KeyPair {
   const char* gguf;  // after "mimo2."
@@ -222,9 +224,17 @@ class Translator {
     const StoredTensor* const embedding = find_("token_embd.weight");
     if (embedding != nullptr && embedding->shape.size() == 2) config_["vocab_size"] = embedding->shape[0];
     Json end_ids = Json::array();
+    if (const GgufValue* const ids = Find("eos_token_ids"); ids != nullptr) {
+      for (uint64_t i = 0; i < std::min(ids->count, kEndTokensMax); ++i) {
+        const std::optional<int64_t> id = ids->Integer(i);
+        if (id.has_value() && *id >= 0 && *id <= UINT32_MAX) end_ids.push_back(static_cast<uint64_t>(*id));
+      }
+    }
     for (const char* key : {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"}) {
       const std::optional<int64_t> id = gguf_.Integer(key);
-      if (id.has_value() && *id >= 0 && *id <= UINT32_MAX) end_ids.push_back(static_cast<uint64_t>(*id));
+      if (!id.has_value() || *id < 0 || *id > UINT32_MAX) continue;
+      const Json value = static_cast<uint64_t>(*id);
+      if (std::find(end_ids.begin(), end_ids.end(), value) == end_ids.end()) end_ids.push_back(value);
     }
     if (!end_ids.empty()) config_["eos_token_id"] = std::move(end_ids);
   }

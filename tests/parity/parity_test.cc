@@ -12,6 +12,7 @@
 
 #include "kernels/kernels.h"
 #include "parity_testutil.h"
+#include "weights/requantize.h"
 #include "weights/synth.h"
 
 namespace mimo {
@@ -189,6 +190,24 @@ TEST_P(Parity, BatchedSequencesEqualLoneOnesToTheBit) {
       EXPECT_TRUE(batched[i] == alone) << "sequence " << i;
     }
   });
+}
+
+// Fused rows change their places on the way, but not their sums.
+TEST_P(Parity, RequantizedToFloat32GivesTheSameLogitsToTheBit) {
+  ASSERT_NO_FATAL_FAILURE(Load(WindowConvention::kAsConfigured));
+  ASSERT_NO_FATAL_FAILURE(Open(ExactOptions()));
+  if (runner_.back().config().family != ModelFamily::kMimoV2) return;
+  const SequenceLogits original = RunFixture(64);
+  const Result<Checkpoint> checkpoint = Checkpoint::Open(fixture_.path, {});
+  ASSERT_TRUE(checkpoint) << checkpoint.error().message;
+  RequantizeOptions options;
+  options.type = StoredType::kF32;
+  fixture_.path = testing::TempDir() + "mimo_parity_requantized_" + GetParam() + ".gguf";
+  const Result<RequantizeSummary> summary = Requantize(*checkpoint, fixture_.path, options);
+  ASSERT_TRUE(summary) << summary.error().message;
+  ASSERT_NO_FATAL_FAILURE(Open(ExactOptions()));
+  EXPECT_TRUE(RunFixture(64) == original);
+  std::filesystem::remove(fixture_.path);
 }
 
 // The bounds above are worth something only if a wrong hyper-parameter breaks them.
