@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "data/conversation_testutil.h"
+#include "data/generator.h"
 #include "text/builtin_vocabulary.h"
 #include "text/encode_prompt.h"
 #include "text/output_parser.h"
@@ -85,6 +86,13 @@ TEST(RenderConversation, HasPromptsAsPrefixesWithThePublishedVocabularyToo) {
   const Result<Tokenizer> tokenizer = Tokenizer::Create(*std::move(data));
   ASSERT_TRUE(tokenizer);
   ExpectPromptsArePrefixes(SmallConversation(), *tokenizer);
+}
+
+TEST(RenderConversation, HasPromptsAsPrefixesInGeneratedConversations) {
+  Result<ConversationGenerator> generator =
+      ConversationGenerator::Create({.seed = 3, .languages = {{"en", 0.5}, {"zh", 0.5}}});
+  ASSERT_TRUE(generator) << generator.error().message;
+  for (int i = 0; i < 30; ++i) ExpectPromptsArePrefixes(generator->Next(), SmallTokenizer());
 }
 
 TEST(RenderConversation, WritesCallsThatTheServerReadsBack) {
