@@ -288,7 +288,8 @@ void HomeGenerator::AddPlaces(Random& random, uint32_t num_devices, GeneratedHom
       made.floor_words.push_back(first + i);
     }
   }
-  const uint32_t num_areas = random.Between(1, std::min(14u, 2 + num_devices / 2));
+  const uint32_t num_areas =
+      random.Between(1 + std::min(8u, num_devices / 8), std::min(14u, 2 + num_devices / 2));
   std::set<std::string> taken;
   for (const HomeFloor& floor : home.floors) taken.insert(FoldName(floor.name));
   for (uint32_t i = 0; i < num_areas; ++i) {

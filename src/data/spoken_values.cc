@@ -15,6 +15,15 @@ bool WantsDigits(std::string_view text, size_t mark) {
          after.starts_with(':') || (mark > 0 && text[mark - 1] == ':');
 }
 
+// "1 hour" rather than "an hour", where the language has it.
+const Phrase& UsualOne(const DurationWords& words) {
+  Random random(1);
+  for (const Phrase& phrase : words.one) {
+    if (phrase.Expand(random, [](std::string_view, std::string&) {}).starts_with('1')) return phrase;
+  }
+  return words.one.front();
+}
+
 }  // namespace
 
 SpokenDuration DrawDuration(Random& random) {
@@ -128,9 +137,8 @@ std::string SpokenValues::PlainDuration(Random& random, const SpokenDuration& du
   const auto add = [&](const DurationWords& words, uint32_t number, bool even_if_zero) {
     if (number == 0 && !even_if_zero) return;
     if (!text.empty()) text += pack_.duration_joins.front();
-    const std::vector<Phrase>& phrases = number == 1 ? words.one : words.many;
-    text += phrases.front().Expand(
-        random, [&](std::string_view, std::string& out) { out += std::to_string(number); });
+    const Phrase& phrase = number == 1 ? UsualOne(words) : words.many.front();
+    text += phrase.Expand(random, [&](std::string_view, std::string& out) { out += std::to_string(number); });
   };
   add(pack_.hours, duration.hours, false);
   add(pack_.minutes, duration.minutes, false);

@@ -123,10 +123,10 @@ bool TurnDrafter::BindDevice(Binding& binding) const {
   for (size_t i = 0; i < view.num_devices; ++i) {
     const HomeDevice& other = view.home.devices[i];
     if (&other == binding.device || view.lower_names[i] != LowerCase(binding.device->name)) continue;
-    // What a call's domain and class tell apart, the sentence mostly does, too: is the phone charging?
-    const bool is_sensor = other.domain == "binary_sensor" || other.domain == "sensor";
-    if (is_sensor != (binding.domain == "binary_sensor" || binding.domain == "sensor")) continue;
-    if (is_sensor && other.device_class != binding.device_class) continue;
+    if (!HasWord(situation.kinds, other.domain)) continue;
+    // What sensors of one name measure is said, and the call names it: is the phone charging?
+    const bool both_sensors = other.domain == "binary_sensor" && binding.domain == "binary_sensor";
+    if (both_sensors && other.device_class != binding.device_class) continue;
     if (situation.place == SituationPlace::kNone || other.area_id == binding.device->area_id) return false;
   }
   binding.has_open_values = true;
