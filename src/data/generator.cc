@@ -73,11 +73,7 @@ class ConversationMaker {
     home_ = made_.home;
     conversation_.language = language.pack.language;
     conversation_.home = made_.home;
-    if (!home_.areas.empty() && random.Chance(kSpeakerAreaShare)) {
-      const HomeArea& area = random.Pick(home_.areas);
-      conversation_.speaker_area = area.name;
-      speaker_id_ = area.id;
-    }
+    ChooseSpeakerArea();
     context_.speaker_area = conversation_.speaker_area;
     // Any minute of the years 2020 to 2039.
     context_.unix_seconds = 1577836800 + 60 * static_cast<int64_t>(random.Below(20 * 365 * 24 * 60));
@@ -100,6 +96,19 @@ class ConversationMaker {
     return {made_, home_, lower_names_.size(), conversation_.speaker_area, speaker_id_, lower_names_};
   }
   bool HasNoDevices() const { return lower_names_.empty(); }
+
+  void ChooseSpeakerArea() {
+    if (!random_.Chance(kSpeakerAreaShare)) return;
+    if (!home_.areas.empty()) {
+      const HomeArea& area = random_.Pick(home_.areas);
+      conversation_.speaker_area = area.name;
+      speaker_id_ = area.id;
+    } else if (home_.devices.empty()) {
+      // A client may know where it stands and list nothing else.
+      const std::string& name = random_.Pick(language_.pack.areas).front();
+      conversation_.speaker_area = language_.pack.has_case ? TitleCase(name) : name;
+    }
+  }
 
   uint64_t HomeHash() const {
     uint64_t hash = HashText(conversation_.speaker_area, 1);

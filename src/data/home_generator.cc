@@ -172,17 +172,17 @@ Json RandomAttributes(Random& random, std::string_view kind, std::string_view st
   return attributes;
 }
 
-// 8 at the middle, a long tail to the right; none in one home of twelve.
+// 8 at the middle, a long tail to the right; none in one home of nine, as where a client lists nothing.
 uint32_t DrawDeviceCount(Random& random, uint32_t devices_max) {
   const double draw = random.Unit();
   uint32_t count = 0;
-  if (draw < 0.08) {
+  if (draw < 0.11) {
     count = 0;
-  } else if (draw < 0.13) {
+  } else if (draw < 0.19) {
     count = 1;
-  } else if (draw < 0.50) {
+  } else if (draw < 0.53) {
     count = random.Between(2, 8);
-  } else if (draw < 0.82) {
+  } else if (draw < 0.83) {
     count = random.Between(9, 16);
   } else if (draw < 0.965) {
     count = random.Between(17, 40);
@@ -411,9 +411,9 @@ void HomeGenerator::AddTimers(Random& random, Home& home) const {
     if (!timer.name.empty() && !names.insert(timer.name).second) continue;
     if (!home.areas.empty() && random.Chance(0.6)) timer.area_id = random.Pick(home.areas).id;
     const double draw = random.Unit();
-    if (draw < 0.5) {
+    if (draw < 0.45) {
       timer.seconds_total = 60 * random.Between(1, 90);
-    } else if (draw < 0.75) {
+    } else if (draw < 0.65) {
       timer.seconds_total = random.Between(5, 90);
     } else {
       timer.seconds_total =

@@ -21,7 +21,7 @@
   extern const char kMimoLanguage##index##Begin[];                 \
   extern const char kMimoLanguage##index##End[];                   \
   }
-#include "language_assets.inc"
+#include <language_assets.inc>  // made by CMake
 #undef MIMO_LANGUAGE_ASSET
 
 namespace mimo {
@@ -30,7 +30,7 @@ std::span<const LanguageAsset> LanguageAssets() {
 #define MIMO_LANGUAGE_ASSET(index, tag, path) \
   {tag, std::string_view(kMimoLanguage##index##Begin, kMimoLanguage##index##End)},
   static const LanguageAsset kAssets[] = {
-#include "language_assets.inc"
+#include <language_assets.inc>  // made by CMake
   };
 #undef MIMO_LANGUAGE_ASSET
   return kAssets;
