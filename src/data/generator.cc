@@ -58,8 +58,6 @@ uint32_t DrawTurnCount(Random& random, uint32_t turns_max) {
   return std::clamp(count, 1u, std::max(1u, turns_max));
 }
 
-}  // namespace
-
 // One conversation being made.
 class ConversationMaker {
  public:
@@ -439,6 +437,8 @@ class ConversationMaker {
   uint32_t num_calls_ = 0;
   Conversation conversation_;
 };
+
+}  // namespace
 
 struct ConversationGenerator::Impl {
   explicit Impl(GeneratorOptions wanted) : options(std::move(wanted)), random(options.seed) {}
