@@ -19,7 +19,7 @@ constexpr uint64_t kBytesPerMegabyte = 1'000'000;
 struct TokenizerFlags {
   GeneratorFlags generator;
   uint32_t vocab_size = 4096;
-  uint64_t megabytes = 50;
+  uint64_t megabytes = 20;
   std::string out;
 };
 

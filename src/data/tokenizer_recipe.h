@@ -21,7 +21,7 @@ std::vector<TokenizerData::AddedToken> SmallModelAddedTokens();
 
 struct TokenizerBuilderOptions {
   uint32_t vocab_size = 4096;
-  uint64_t text_bytes = 50'000'000;  // of rendered conversations, outside added tokens
+  uint64_t text_bytes = 20'000'000;  // of rendered conversations, outside added tokens
 };
 
 // Called with what is done so far, in the unit of the caller's limit; an error ends the work with it.
