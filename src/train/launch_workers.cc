@@ -39,12 +39,27 @@ Result<int> FreePort() {
 
 void SetVariable(const char* name, int value) { setenv(name, std::to_string(value).c_str(), 1); }
 
+struct WorkerPlace {
+  int rank = 0;
+  int count = 1;
+  int port = 0;
+};
+
 // In the child. A process group of its own, so that Ctrl-C reaches a worker once, through its parent.
-[[noreturn]] void BecomeWorker(int rank, const sigset_t& signals, const std::vector<std::string>& arguments) {
+[[noreturn]] void BecomeWorker(const WorkerPlace& place, const sigset_t& signals,
+                               const std::vector<std::string>& arguments) {
   setpgid(0, 0);
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   sigprocmask(SIG_SETMASK, &signals, nullptr);
-  SetVariable("RANK", rank);
+  SetVariable("RANK", place.rank);
+  SetVariable("WORLD_SIZE", place.count);
+  setenv("MASTER_ADDR", "127.0.0.1", 1);
+  SetVariable("MASTER_PORT", place.port);
+  // Read when the libraries start, before main.
+  const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  for (const char* name : {"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"}) {
+    SetVariable(name, std::max(1, cores / place.count));
+  }
   std::vector<char*> argv;
   argv.reserve(arguments.size() + 1);
   for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
@@ -98,14 +113,6 @@ bool IsWorker() { return std::getenv("RANK") != nullptr && std::getenv("WORLD_SI
 
 Status RunWorkers(int count, const std::vector<std::string>& arguments) {
   MIMO_ASSIGN_OR_RETURN(const int port, FreePort());
-  const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-  SetVariable("WORLD_SIZE", count);
-  setenv("MASTER_ADDR", "127.0.0.1", 1);
-  SetVariable("MASTER_PORT", port);
-  // Both are read when the libraries start, before main.
-  SetVariable("OMP_NUM_THREADS", std::max(1, cores / count));
-  SetVariable("OPENBLAS_NUM_THREADS", std::max(1, cores / count));
-
   sigset_t awaited;
   sigset_t previous;
   sigemptyset(&awaited);
@@ -115,7 +122,7 @@ Status RunWorkers(int count, const std::vector<std::string>& arguments) {
   Status status;
   for (int rank = 0; rank < count; ++rank) {
     const pid_t pid = fork();
-    if (pid == 0) BecomeWorker(rank, previous, arguments);
+    if (pid == 0) BecomeWorker({.rank = rank, .count = count, .port = port}, previous, arguments);
     if (pid < 0) {
       status = Unavailable("cannot start worker {} of {}: {}", rank, count, std::strerror(errno));
       SignalAll(workers, SIGKILL);

@@ -336,12 +336,13 @@ Status TrainingRun::WritePlot() const {
 }
 
 Status TrainingRun::Finish() {
-  if (progress_.steps > evaluated_steps_) MIMO_RETURN_IF_ERROR(Evaluate());
+  summary_.finished = schedule_.Finished(progress_.steps);
+  // Who interrupts a run does not want to wait for more than the checkpoint.
+  if (summary_.finished && progress_.steps > evaluated_steps_) MIMO_RETURN_IF_ERROR(Evaluate());
   if (progress_.steps > saved_steps_) MIMO_RETURN_IF_ERROR(SaveCheckpoint());
   summary_.steps = progress_.steps;
   summary_.tokens = progress_.tokens;
   summary_.elapsed_seconds = progress_.elapsed_seconds;
-  summary_.finished = schedule_.Finished(progress_.steps);
   progress_line_.EndLine();
   if (!group_.is_first()) return {};
   if (summary_.finished) MIMO_RETURN_IF_ERROR(WriteFolderAtomically(options_.out + "/model", task_.save));
