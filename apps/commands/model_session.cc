@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "model/model.h"
 #include "text/builtin_vocabulary.h"
+#include "weights/default_model.h"
 
 namespace mimo {
 namespace {
@@ -40,9 +41,9 @@ ChatTemplateKind PublishedTemplate(const Checkpoint& checkpoint) {
 
 Status RequireModel(const ModelFlags& flags) {
   MIMO_RETURN_IF_ERROR(CheckModelFlags(flags));
-  if (!flags.model.empty()) return {};
+  if (!flags.model.empty() || !DefaultModelFile().empty()) return {};
   return NotFound(
-      "no model is given, and this version has none inside (--model): pass a checkpoint, or make one with "
+      "no model is given, and this program has none inside (--model): pass a checkpoint, or make one with "
       "'mimo synth'");
 }
 
@@ -52,6 +53,7 @@ Result<Checkpoint> OpenCheckpoint(const ModelFlags& flags, CheckpointUse use) {
   options.populate = use == CheckpointUse::kWeights;
   options.num_threads = flags.threads;
   for (const std::string& text : flags.overrides) options.overrides.push_back(SplitKeyValue(text));
+  if (flags.model.empty()) return Checkpoint::OpenMemory(kDefaultModelName, DefaultModelFile(), options);
   return Checkpoint::Open(flags.model, options);
 }
 
@@ -74,7 +76,7 @@ Result<ChatTemplate> MakeChatTemplate(const Checkpoint& checkpoint) {
 
 Result<TextSession> OpenTextSession(const ModelFlags& flags) {
   TextSession session;
-  if (flags.model.empty()) {
+  if (flags.model.empty() && DefaultModelFile().empty()) {
     MIMO_RETURN_IF_ERROR(CheckModelFlags(flags));
     MIMO_ASSIGN_OR_RETURN(TokenizerData data, BuiltinMimoVocabulary());
     MIMO_ASSIGN_OR_RETURN(Tokenizer tokenizer, Tokenizer::Create(std::move(data)));

@@ -21,18 +21,18 @@ enum class CheckpointUse {
   kMetadata,  // only configuration, tokenizer and the list of tensors are read
 };
 
-// Checks the flags. kNotFound without --model: this version has no model inside.
+// Checks the flags. kNotFound without --model when the program has no model inside.
 Status RequireModel(const ModelFlags& flags);
 
-// The same, and opens the checkpoint.
+// The same, and opens the checkpoint: the model inside without --model.
 Result<Checkpoint> OpenCheckpoint(const ModelFlags& flags, CheckpointUse use);
 
 // kNotFound when the checkpoint carries none.
 Result<Tokenizer> MakeTokenizer(const Checkpoint& checkpoint);
 Result<ChatTemplate> MakeChatTemplate(const Checkpoint& checkpoint);
 
-// The text side alone. Without --model: the built-in vocabulary, which the published MiMo-V2 models share,
-// and the template of the newest one.
+// The text side alone. Without --model and a model inside: the built-in vocabulary, which the published
+// MiMo-V2 models share, and the template of the newest one.
 struct TextSession {
   std::unique_ptr<Tokenizer> tokenizer;
   ChatTemplate chat_template{ChatTemplateKind::kMimoV26};

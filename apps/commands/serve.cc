@@ -12,6 +12,7 @@
 #include "apps/commands/config_file.h"
 #include "apps/commands/model_flags.h"
 #include "apps/commands/model_session.h"
+#include "weights/default_model.h"
 
 namespace mimo {
 namespace {
@@ -32,6 +33,7 @@ struct LoadedModel {
 
 std::string ModelName(const ServeFlags& flags) {
   if (!flags.name.empty()) return flags.name;
+  if (flags.model.model.empty()) return kDefaultModelName;
   const std::filesystem::path path = std::filesystem::path(flags.model.model).lexically_normal();
   const std::filesystem::path last = path.has_filename() ? path : path.parent_path();
   return last.extension() == ".gguf" ? last.stem().string() : last.filename().string();

@@ -23,18 +23,20 @@ tl::unexpected<Error> OpenError(const std::string& path) {
 }  // namespace
 
 MappedFile::~MappedFile() {
-  if (data_ != nullptr) munmap(data_, size_);
+  if (data_ != nullptr && !is_view_) munmap(const_cast<std::byte*>(data_), size_);
 }
 
 MappedFile::MappedFile(MappedFile&& other) noexcept
     : path_(std::move(other.path_)),
       data_(std::exchange(other.data_, nullptr)),
-      size_(std::exchange(other.size_, 0)) {}
+      size_(std::exchange(other.size_, 0)),
+      is_view_(other.is_view_) {}
 
 MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   std::swap(path_, other.path_);
   std::swap(data_, other.data_);
   std::swap(size_, other.size_);
+  std::swap(is_view_, other.is_view_);
   return *this;
 }
 
@@ -64,14 +66,23 @@ Result<MappedFile> MappedFile::Open(const std::string& path) {
   return file;
 }
 
+MappedFile MappedFile::View(std::string path, std::span<const std::byte> bytes) {
+  MappedFile file;
+  file.path_ = std::move(path);
+  file.data_ = bytes.data();
+  file.size_ = bytes.size();
+  file.is_view_ = true;
+  return file;
+}
+
 void MappedFile::Populate(uint64_t offset, uint64_t size) const {
   if (offset >= size_) return;
   const uint64_t begin = offset / kPageSize * kPageSize;
   const uint64_t end = offset + std::min<uint64_t>(size, size_ - offset);
 #ifdef MADV_POPULATE_READ
-  if (madvise(data_ + begin, end - begin, MADV_POPULATE_READ) == 0) return;
+  if (madvise(const_cast<std::byte*>(data_) + begin, end - begin, MADV_POPULATE_READ) == 0) return;
 #endif
-  // Kernels before 5.14: read one byte of each page.
+  // Kernels before 5.14, and views that no page begins with: read one byte of each page.
   for (uint64_t at = begin; at < end; at += kPageSize) {
     static_cast<void>(*reinterpret_cast<const volatile std::byte*>(data_ + at));
   }

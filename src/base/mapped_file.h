@@ -11,8 +11,8 @@
 
 namespace mimo {
 
-// Owns the mapping; movable. Spans into bytes() stay valid for its life, also after a move.
-// A file that another process truncates while it is mapped raises SIGBUS on access, as with every mmap
+// Owns the mapping, unless it is a view; movable. Spans into bytes() stay valid for its life, also after a
+// move. A file that another process truncates while it is mapped raises SIGBUS on access, as with every mmap
 // reader.
 class MappedFile {
  public:
@@ -24,6 +24,10 @@ class MappedFile {
   // kNotFound or kInvalidArgument (a folder, unreadable) name the path. An empty file gives an empty span.
   static Result<MappedFile> Open(const std::string& path);
 
+  // A file that is in memory already, such as a part of the program; `bytes` must outlive the result. `path`
+  // is for messages.
+  static MappedFile View(std::string path, std::span<const std::byte> bytes);
+
   std::span<const std::byte> bytes() const { return {data_, size_}; }
   std::string_view text() const { return {reinterpret_cast<const char*>(data_), size_}; }
   const std::string& path() const { return path_; }
@@ -33,8 +37,9 @@ class MappedFile {
 
  private:
   std::string path_;
-  std::byte* data_ = nullptr;
+  const std::byte* data_ = nullptr;
   size_t size_ = 0;
+  bool is_view_ = false;
 };
 
 // Reads a small text file (config.json, index, tokens) whole. kResourceExhausted when larger than `size_max`.

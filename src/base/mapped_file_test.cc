@@ -96,5 +96,18 @@ TEST_F(MappedFileTest, ReadTextFileReadsUpToItsLimit) {
   EXPECT_EQ(text.error().code, ErrorCode::kResourceExhausted);
 }
 
+TEST(MappedFile, ViewsMemoryWithoutOwningIt) {
+  const std::string text(10000, 'x');
+  {
+    MappedFile file = MappedFile::View("name", std::as_bytes(std::span(text)));
+    file.Populate(1, 9000);
+    const MappedFile moved = std::move(file);
+    EXPECT_EQ(moved.path(), "name");
+    EXPECT_EQ(moved.text().data(), text.data());
+    EXPECT_EQ(moved.text().size(), text.size());
+  }
+  EXPECT_EQ(text, std::string(10000, 'x'));
+}
+
 }  // namespace
 }  // namespace mimo

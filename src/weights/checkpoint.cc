@@ -50,6 +50,11 @@ Result<Checkpoint> Checkpoint::Open(const std::string& path, const CheckpointOpt
   return CheckpointReader(path, options).Read();
 }
 
+Result<Checkpoint> Checkpoint::OpenMemory(const std::string& name, std::span<const std::byte> file,
+                                          const CheckpointOptions& options) {
+  return CheckpointReader(name, options).ReadMemory(file);
+}
+
 uint64_t Checkpoint::total_bytes() const {
   uint64_t bytes = 0;
   for (const MappedFile& file : files_) bytes += file.bytes().size();
@@ -77,8 +82,21 @@ Result<Checkpoint> CheckpointReader::Read() {
     MIMO_RETURN_IF_ERROR(ReadFolder());
   } else {
     checkpoint_.is_gguf_ = true;
+    MIMO_RETURN_IF_ERROR(MapFile(path_));
     MIMO_RETURN_IF_ERROR(ReadGguf());
   }
+  return Finish();
+}
+
+Result<Checkpoint> CheckpointReader::ReadMemory(std::span<const std::byte> memory) {
+  checkpoint_.path_ = path_;
+  checkpoint_.is_gguf_ = true;
+  checkpoint_.files_.push_back(MappedFile::View(path_, memory));
+  MIMO_RETURN_IF_ERROR(ReadGguf());
+  return Finish();
+}
+
+Result<Checkpoint> CheckpointReader::Finish() {
   MIMO_RETURN_IF_ERROR(CompleteConfig());
   SortOutTensors();
   if (options_.populate) Populate();

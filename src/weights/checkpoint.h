@@ -76,6 +76,11 @@ class Checkpoint {
   // `path`: a Hugging Face folder or a .gguf file (the first shard of a split one).
   static Result<Checkpoint> Open(const std::string& path, const CheckpointOptions& options);
 
+  // A .gguf file that is in memory already; `file` must outlive the result. `name` stands in messages and is
+  // what path() gives.
+  static Result<Checkpoint> OpenMemory(const std::string& name, std::span<const std::byte> file,
+                                       const CheckpointOptions& options);
+
   const std::string& path() const { return path_; }
   const ModelConfig& config() const { return config_; }
   const TokenizerSource& tokenizer() const { return tokenizer_; }

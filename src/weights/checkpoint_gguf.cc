@@ -50,7 +50,6 @@ Result<std::vector<std::string>> ShardPaths(const std::string& path, int64_t cou
 }  // namespace
 
 Status CheckpointReader::ReadGguf() {
-  MIMO_RETURN_IF_ERROR(MapFile(path_));
   MIMO_ASSIGN_OR_RETURN(GgufFile first, ParseGguf(checkpoint_.files_.front().bytes(), FileName(path_)));
   MIMO_ASSIGN_OR_RETURN(const int64_t num_shards, ShardCount(first, path_));
   MIMO_ASSIGN_OR_RETURN(const std::vector<std::string> paths, ShardPaths(path_, num_shards));

@@ -1,6 +1,7 @@
 #pragma once
 // Builds a Checkpoint step by step. Internal to weights/.
 
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,6 +19,8 @@ class CheckpointReader {
       : path_(path), options_(options) {}
 
   Result<Checkpoint> Read();
+  // Reads the GGUF file `memory` instead of what stands at the path.
+  Result<Checkpoint> ReadMemory(std::span<const std::byte> memory);
 
  private:
   // Hugging Face folder (checkpoint_folder.cc).
@@ -27,10 +30,11 @@ class CheckpointReader {
   Status ReadFolderTokenizer();
   Status ReadGenerationConfig();
 
-  // GGUF file, split or not (checkpoint_gguf.cc).
+  // GGUF file, split or not, of which the first is mapped (checkpoint_gguf.cc).
   Status ReadGguf();
 
   // Common (checkpoint.cc).
+  Result<Checkpoint> Finish();
   Status MapFile(const std::string& path);
   Status AddTensors(std::vector<StoredTensor> tensors, uint32_t file_index);
   // Lets the files decide what config.json may leave out: the layout of q, k and v, and the MTP layers.

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "weights/checkpoint_testutil.h"
+#include "weights/default_model.h"
 #include "weights/model_weights.h"
 
 namespace mimo {
@@ -206,6 +207,35 @@ TEST(Checkpoint, ReadsSplitGgufFiles) {
   std::filesystem::copy_file(path, folder.File("other.gguf"));
   ExpectOpenError(folder.File("other.gguf"), ErrorCode::kInvalidArgument,
                   "must be named '...-00001-of-00002");
+}
+
+TEST(Checkpoint, OpensAGgufFileInMemoryLikeOneOnDisk) {
+  GgufBuilder builder = SmallGgufMetadata();
+  builder.Tensors(MakeTestTensors(SmallConfig(), CheckpointFormat::kGguf));
+  const std::string file = builder.Bytes();
+  const Result<Checkpoint> opened = Checkpoint::OpenMemory("inside", std::as_bytes(std::span(file)), {});
+  ASSERT_TRUE(opened.has_value()) << opened.error().message;
+  EXPECT_EQ(opened->path(), "inside");
+  EXPECT_TRUE(opened->is_gguf());
+  EXPECT_EQ(opened->total_bytes(), file.size());
+  const StoredTensor* const norm = opened->Find("output_norm.weight");
+  ASSERT_NE(norm, nullptr);
+  EXPECT_EQ(static_cast<const void*>(norm->data.data()), file.data() + norm->offset);
+  EXPECT_THAT(opened->Where(*norm), HasSubstr("inside, offset"));
+  EXPECT_TRUE(BindModelWeights(*opened).has_value());
+  const Result<Checkpoint> cut =
+      Checkpoint::OpenMemory("inside", std::as_bytes(std::span(file)).first(file.size() - 40), {});
+  ASSERT_FALSE(cut.has_value());
+  EXPECT_THAT(cut.error().message, HasSubstr("(inside, offset"));
+}
+
+TEST(DefaultModel, IsNoneOrAModelThatBinds) {
+  const std::span<const std::byte> file = DefaultModelFile();
+  if (file.empty()) return;
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(file.data()) % 4096, 0U);
+  const Result<Checkpoint> opened = Checkpoint::OpenMemory(kDefaultModelName, file, {});
+  ASSERT_TRUE(opened.has_value()) << opened.error().message;
+  EXPECT_TRUE(BindModelWeights(*opened).has_value());
 }
 
 }  // namespace
