@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "kernels/rope.h"
 #include "kernels/router.h"
+#include "train/bf16_gemm.h"
 #include "train/fused_loops.h"
 
 namespace mimo {
@@ -23,7 +24,7 @@ using torch::autograd::variable_list;
 // Rows that go through an expert together: their activations stay in the second-level cache.
 constexpr int64_t kExpertRows = 1024;
 // Rows of logits that exist at a time.
-constexpr int64_t kHeadRows = 256;
+constexpr int64_t kHeadRows = 240;
 
 const FusedLoops& Loops() {
   const FusedLoops* const loops = FindFusedLoops();
@@ -34,9 +35,60 @@ const FusedLoops& Loops() {
 float* Floats(const Tensor& tensor) { return tensor.data_ptr<float>(); }
 const int64_t* Integers(const Tensor& tensor) { return tensor.data_ptr<int64_t>(); }
 
-// out = a b and out += a b.
-void Product(const Tensor& a, const Tensor& b, Tensor out) { at::mm_out(out, a, b); }
-void AddProduct(const Tensor& a, const Tensor& b, Tensor out) { at::addmm_out(out, out, a, b); }
+// Matrix products at the precision of a pass.
+class Matrices {
+ public:
+  explicit Matrices(MatrixPrecision precision)
+      : bf16_(precision == MatrixPrecision::kBfloat16 && Bf16GemmSupported()) {}
+
+  // out = a b
+  void Multiply(const Tensor& a, const Tensor& b, Tensor out) const {
+    if (bf16_) {
+      RunBf16(a, b, out, GemmOutput::kOverwrite);
+    } else {
+      at::mm_out(out, a, b);
+    }
+  }
+  // out += a b
+  void MultiplyAdd(const Tensor& a, const Tensor& b, Tensor out) const {
+    if (bf16_) {
+      RunBf16(a, b, out, GemmOutput::kAdd);
+    } else {
+      at::addmm_out(out, out, a, b);
+    }
+  }
+  Tensor Multiply(const Tensor& a, const Tensor& b) const {
+    Tensor out = torch::empty({a.size(0), b.size(1)});
+    Multiply(a, b, out);
+    return out;
+  }
+
+ private:
+  static GemmOperand Operand(const Tensor& x) { return {Floats(x), x.stride(0), x.stride(1)}; }
+
+  static void RunBf16(const Tensor& a, const Tensor& b, const Tensor& out, GemmOutput output) {
+    Bf16Gemm({.a = Operand(a),
+              .b = Operand(b),
+              .c = Floats(out),
+              .c_stride = out.stride(0),
+              .rows = a.size(0),
+              .columns = b.size(1),
+              .depth = a.size(1),
+              .output = output});
+  }
+
+  bool bf16_;
+};
+
+// How a precision is kept for the backward pass.
+constexpr const char* kPrecision = "bf16";
+void Save(MatrixPrecision precision, AutogradContext* context) {
+  context->saved_data[kPrecision] = precision == MatrixPrecision::kBfloat16;
+}
+Matrices SavedMatrices(AutogradContext* context) {
+  return Matrices(context->saved_data[kPrecision].toBool() ? MatrixPrecision::kBfloat16
+                                                           : MatrixPrecision::kFloat32);
+}
 
 // The norm in front of a layer, and what its gradient needs.
 struct Normed {
@@ -126,7 +178,8 @@ struct AttentionFunction : Function<AttentionFunction> {
                         const Tensor& qkv_weight, const Tensor& o_weight, const Tensor& sinks,
                         const AttentionShape& shape, const LayerContext& layers, const RopeTables& rope) {
     const Normed normed = Norm(x, norm, layers.config->layernorm_epsilon);
-    const Tensor qkv = torch::mm(normed.values, qkv_weight.t());
+    const Matrices matrices(layers.precision);
+    const Tensor qkv = matrices.Multiply(normed.values, qkv_weight.t());
     const float value_scale = layers.config->attention_value_scale;
     RotateRows(shape, layers.positions, rope, value_scale, Rotation::kForward, qkv);
     const Tensor out = torch::empty({qkv.size(0), shape.num_heads * shape.v_head_dim});
@@ -143,9 +196,12 @@ struct AttentionFunction : Function<AttentionFunction> {
     }
     context->save_for_backward({x, norm, qkv_weight, o_weight, sinks, normed.values, normed.inverse_rms, qkv,
                                 out, log_sums, layers.positions, rope.cosines, rope.sines});
+    Save(layers.precision, context);
     context->saved_data["shape"] = ToList(shape);
     context->saved_data["value_scale"] = static_cast<double>(value_scale);
-    return torch::addmm(x.view({-1, x.size(-1)}), out, o_weight.t()).view_as(x);
+    const Tensor result = x.view({-1, x.size(-1)}).clone();
+    matrices.MultiplyAdd(out, o_weight.t(), result);
+    return result.view_as(x);
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
@@ -156,8 +212,9 @@ struct AttentionFunction : Function<AttentionFunction> {
     const AttentionShape shape = FromList(context->saved_data["shape"].toIntVector());
     const Tensor gradient = gradients[0].contiguous().view({-1, x.size(-1)});
 
-    const Tensor out_gradient = torch::mm(gradient, o_weight);
-    const Tensor o_gradient = torch::mm(gradient.t(), out);
+    const Matrices matrices = SavedMatrices(context);
+    const Tensor out_gradient = matrices.Multiply(gradient, o_weight);
+    const Tensor o_gradient = matrices.Multiply(gradient.t(), out);
     const Tensor qkv_gradient = torch::empty_like(qkv);
     const Tensor sinks_gradient = sinks.numel() > 0 ? torch::zeros_like(sinks) : Tensor();
     const Tensor scratch = torch::empty({AttentionScratchFloats(shape)});
@@ -176,8 +233,8 @@ struct AttentionFunction : Function<AttentionFunction> {
     RotateRows(shape, positions, {.cosines = saved[11], .sines = saved[12]},
                static_cast<float>(context->saved_data["value_scale"].toDouble()), Rotation::kBack,
                qkv_gradient);
-    const Tensor qkv_weight_gradient = torch::mm(qkv_gradient.t(), normed);
-    const Tensor x_gradient = torch::mm(qkv_gradient, qkv_weight);
+    const Tensor qkv_weight_gradient = matrices.Multiply(qkv_gradient.t(), normed);
+    const Tensor x_gradient = matrices.Multiply(qkv_gradient, qkv_weight);
     const Tensor norm_gradient = torch::zeros_like(norm);
     NormBackward(x, norm, inverse_rms, x_gradient, Floats(gradient), norm_gradient);
     return {x_gradient.view_as(gradients[0]),
@@ -195,13 +252,17 @@ struct AttentionFunction : Function<AttentionFunction> {
 
 struct MlpFunction : Function<MlpFunction> {
   static Tensor forward(AutogradContext* context, const Tensor& x, const Tensor& norm, const Tensor& gate_up,
-                        const Tensor& down, double epsilon) {
+                        const Tensor& down, double epsilon, MatrixPrecision precision) {
     const Normed normed = Norm(x, norm, epsilon);
-    const Tensor activations = torch::mm(normed.values, gate_up.t());
+    const Matrices matrices(precision);
+    Save(precision, context);
+    const Tensor activations = matrices.Multiply(normed.values, gate_up.t());
     const Tensor hidden = torch::empty({activations.size(0), down.size(1)});
     Loops().swiglu(Floats(activations), hidden.size(0), hidden.size(1), Floats(hidden));
     context->save_for_backward({x, norm, gate_up, down, normed.values, normed.inverse_rms, activations});
-    return torch::addmm(x.view({-1, x.size(-1)}), hidden, down.t()).view_as(x);
+    const Tensor result = x.view({-1, x.size(-1)}).clone();
+    matrices.MultiplyAdd(hidden, down.t(), result);
+    return result.view_as(x);
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
@@ -209,7 +270,8 @@ struct MlpFunction : Function<MlpFunction> {
     const auto [x, norm, gate_up, down] = std::tie(saved[0], saved[1], saved[2], saved[3]);
     const auto [normed, inverse_rms, activations] = std::tie(saved[4], saved[5], saved[6]);
     const Tensor gradient = gradients[0].contiguous().view({-1, x.size(-1)});
-    const Tensor hidden_gradient = torch::mm(gradient, down);
+    const Matrices matrices = SavedMatrices(context);
+    const Tensor hidden_gradient = matrices.Multiply(gradient, down);
     const Tensor hidden = torch::empty_like(hidden_gradient);
     const Tensor activation_gradients = torch::empty_like(activations);
     Loops().swiglu_backward({.gate_up = Floats(activations),
@@ -219,11 +281,15 @@ struct MlpFunction : Function<MlpFunction> {
                              .out = Floats(hidden),
                              .row_dots = nullptr},
                             hidden.size(0), hidden.size(1));
-    const Tensor x_gradient = torch::mm(activation_gradients, gate_up);
+    const Tensor x_gradient = matrices.Multiply(activation_gradients, gate_up);
     const Tensor norm_gradient = torch::zeros_like(norm);
     NormBackward(x, norm, inverse_rms, x_gradient, Floats(gradient), norm_gradient);
-    return {x_gradient.view_as(gradients[0]), norm_gradient, torch::mm(activation_gradients.t(), normed),
-            torch::mm(gradient.t(), hidden), Tensor()};
+    return {x_gradient.view_as(gradients[0]),
+            norm_gradient,
+            matrices.Multiply(activation_gradients.t(), normed),
+            matrices.Multiply(gradient.t(), hidden),
+            Tensor(),
+            Tensor()};
   }
 };
 
@@ -340,11 +406,16 @@ struct PieceBuffers {
   Tensor outputs;
 };
 
+struct ExpertWeights {
+  Tensor gate_up;  // [experts, 2 * intermediate, hidden_size]
+  Tensor down;     // [experts, hidden_size, intermediate]
+};
+
 // out += the experts' outputs; leaves the products of gate_up in `activations` [slots, 2 * intermediate].
-void ExpertsForward(const Tensor& normed, const Routing& routing, const Tensor& gate_up, const Tensor& down,
-                    const Tensor& activations, const Tensor& out) {
+void ExpertsForward(const Matrices& matrices, const Tensor& normed, const Routing& routing,
+                    const ExpertWeights& weights, const Tensor& activations, const Tensor& out) {
   const int64_t hidden_size = normed.size(1);
-  const int64_t intermediate = down.size(2);
+  const int64_t intermediate = weights.down.size(2);
   const PieceBuffers buffers(hidden_size, intermediate);
   ForEachPiece(routing.loads, [&](int64_t expert, int64_t begin, int64_t count) {
     const int64_t* const tokens = Integers(routing.slot_tokens) + begin;
@@ -353,9 +424,9 @@ void ExpertsForward(const Tensor& normed, const Routing& routing, const Tensor& 
     const Tensor outputs = buffers.outputs.narrow(0, 0, count);
     const Tensor piece = activations.narrow(0, begin, count);
     Loops().gather_rows(Floats(normed), tokens, count, hidden_size, Floats(inputs));
-    Product(inputs, gate_up[expert].t(), piece);
+    matrices.Multiply(inputs, weights.gate_up[expert].t(), piece);
     Loops().swiglu(Floats(piece), count, intermediate, Floats(hidden));
-    Product(hidden, down[expert].t(), outputs);
+    matrices.Multiply(hidden, weights.down[expert].t(), outputs);
     Loops().scatter_add_rows(Floats(outputs), tokens, Floats(routing.slot_weights) + begin, count,
                              hidden_size, Floats(out));
   });
@@ -368,10 +439,19 @@ struct ExpertGradients {
   Tensor slot_weights;  // [slots], overwritten
 };
 
-void ExpertsBackward(const Tensor& normed, const Routing& routing, const Tensor& gate_up, const Tensor& down,
-                     const Tensor& activations, const Tensor& gradient, const ExpertGradients& gradients) {
-  const int64_t hidden_size = normed.size(1);
-  const int64_t intermediate = down.size(2);
+// What ExpertsForward was given and left.
+struct ExpertPass {
+  Tensor normed;
+  const Routing* routing;
+  ExpertWeights weights;
+  Tensor activations;
+};
+
+void ExpertsBackward(const Matrices& matrices, const ExpertPass& pass, const Tensor& gradient,
+                     const ExpertGradients& gradients) {
+  const Routing& routing = *pass.routing;
+  const int64_t hidden_size = pass.normed.size(1);
+  const int64_t intermediate = pass.weights.down.size(2);
   const PieceBuffers buffers(hidden_size, intermediate);
   const Tensor hidden_gradients = torch::empty({kExpertRows, intermediate});
   const Tensor activation_gradients = torch::empty({kExpertRows, 2 * intermediate});
@@ -382,19 +462,19 @@ void ExpertsBackward(const Tensor& normed, const Routing& routing, const Tensor&
     const Tensor hidden_gradient = hidden_gradients.narrow(0, 0, count);
     const Tensor activation_gradient = activation_gradients.narrow(0, 0, count);
     Loops().gather_rows(Floats(gradient), tokens, count, hidden_size, Floats(rows));
-    Product(rows, down[expert], hidden_gradient);
-    Loops().swiglu_backward({.gate_up = Floats(activations) + begin * 2 * intermediate,
+    matrices.Multiply(rows, pass.weights.down[expert], hidden_gradient);
+    Loops().swiglu_backward({.gate_up = Floats(pass.activations) + begin * 2 * intermediate,
                              .out_gradient = Floats(hidden_gradient),
                              .row_weights = Floats(routing.slot_weights) + begin,
                              .gate_up_gradient = Floats(activation_gradient),
                              .out = Floats(hidden),
                              .row_dots = Floats(gradients.slot_weights) + begin},
                             count, intermediate);
-    AddProduct(rows.t(), hidden, gradients.down[expert]);
-    Loops().gather_rows(Floats(normed), tokens, count, hidden_size, Floats(rows));
-    AddProduct(activation_gradient.t(), rows, gradients.gate_up[expert]);
+    matrices.MultiplyAdd(rows.t(), hidden, gradients.down[expert]);
+    Loops().gather_rows(Floats(pass.normed), tokens, count, hidden_size, Floats(rows));
+    matrices.MultiplyAdd(activation_gradient.t(), rows, gradients.gate_up[expert]);
     const Tensor outputs = buffers.outputs.narrow(0, 0, count);
-    Product(activation_gradient, gate_up[expert], outputs);
+    matrices.Multiply(activation_gradient, pass.weights.gate_up[expert], outputs);
     Loops().scatter_add_rows(Floats(outputs), tokens, nullptr, count, hidden_size, Floats(gradients.normed));
   });
 }
@@ -402,13 +482,15 @@ void ExpertsBackward(const Tensor& normed, const Routing& routing, const Tensor&
 struct MoeFunction : Function<MoeFunction> {
   static Tensor forward(AutogradContext* context, const Tensor& x, const Tensor& norm, const Tensor& router,
                         const Tensor& gate_up, const Tensor& down, MoeParameters* parameters,
-                        const ModelConfig* config) {
+                        const LayerContext& layers) {
+    const ModelConfig* const config = layers.config;
     const Normed normed = Norm(x, norm, config->layernorm_epsilon);
     const Routing routing = Route(normed.values, router, parameters->choice_bias, *config);
     parameters->expert_loads = routing.loads;
     const Tensor activations = torch::empty({routing.slot_tokens.size(0), gate_up.size(1)});
     const Tensor out = x.clone();
-    ExpertsForward(normed.values, routing, gate_up, down, activations, out);
+    ExpertsForward(Matrices(layers.precision), normed.values, routing, {gate_up, down}, activations, out);
+    Save(layers.precision, context);
     context->save_for_backward({x, norm, router, gate_up, down, normed.values, normed.inverse_rms,
                                 activations, routing.scores, routing.chosen, routing.weights, routing.slots,
                                 routing.slot_tokens, routing.slot_weights, routing.loads});
@@ -437,9 +519,10 @@ struct MoeFunction : Function<MoeFunction> {
                                    .gate_up = torch::zeros_like(gate_up),
                                    .down = torch::zeros_like(down),
                                    .slot_weights = torch::empty_like(routing.slot_weights)};
-    ExpertsBackward(normed, routing, gate_up, down, activations, gradient, parts);
+    ExpertsBackward(SavedMatrices(context), {normed, &routing, {gate_up, down}, activations}, gradient,
+                    parts);
     const Tensor logit_gradient = RouterGradient(routing, parts.slot_weights, options);
-    AddProduct(logit_gradient, router, parts.normed);
+    parts.normed.addmm_(logit_gradient, router);
     const Tensor norm_gradient = torch::zeros_like(norm);
     NormBackward(x, norm, inverse_rms, parts.normed, Floats(gradient), norm_gradient);
     return {parts.normed.view_as(gradients[0]),
@@ -456,7 +539,9 @@ struct MoeFunction : Function<MoeFunction> {
 // whole (Hsu et al., Liger Kernel, arXiv 2410.10989, section 3.2).
 struct HeadLossFunction : Function<HeadLossFunction> {
   static Tensor forward(AutogradContext* context, const Tensor& hidden, const Tensor& head,
-                        const Tensor& targets, bool hidden_wanted, bool head_wanted) {
+                        const Tensor& targets, MatrixPrecision precision, bool hidden_wanted,
+                        bool head_wanted) {
+    const Matrices matrices(precision);
     const int64_t num_rows = hidden.size(0);
     const float scale = 1.0F / static_cast<float>(num_rows);
     const Tensor logits = torch::empty({std::min(kHeadRows, num_rows), head.size(0)});
@@ -467,10 +552,10 @@ struct HeadLossFunction : Function<HeadLossFunction> {
       const int64_t count = std::min(kHeadRows, num_rows - begin);
       const Tensor rows = hidden.narrow(0, begin, count);
       const Tensor piece = logits.narrow(0, 0, count);
-      Product(rows, head.t(), piece);
+      matrices.Multiply(rows, head.t(), piece);
       loss += Loops().cross_entropy(Floats(piece), Integers(targets) + begin, count, head.size(0), scale);
-      if (hidden_wanted) Product(piece, head, hidden_gradient.narrow(0, begin, count));
-      if (head_wanted) AddProduct(piece.t(), rows, head_gradient);
+      if (hidden_wanted) matrices.Multiply(piece, head, hidden_gradient.narrow(0, begin, count));
+      if (head_wanted) matrices.MultiplyAdd(piece.t(), rows, head_gradient);
     }
     context->save_for_backward({hidden_gradient, head_gradient});
     return torch::tensor(static_cast<float>(loss / static_cast<double>(num_rows)));
@@ -479,7 +564,11 @@ struct HeadLossFunction : Function<HeadLossFunction> {
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     const variable_list saved = context->get_saved_variables();
     return {saved[0].defined() ? saved[0] * gradients[0] : Tensor(),
-            saved[1].defined() ? saved[1] * gradients[0] : Tensor(), Tensor(), Tensor(), Tensor()};
+            saved[1].defined() ? saved[1] * gradients[0] : Tensor(),
+            Tensor(),
+            Tensor(),
+            Tensor(),
+            Tensor()};
   }
 };
 
@@ -507,18 +596,19 @@ Tensor FusedAttentionLayer(const Tensor& x, const AttentionParameters& parameter
 
 Tensor FusedMlpLayer(const Tensor& x, const MlpParameters& parameters, const LayerContext& context) {
   return MlpFunction::apply(x.contiguous(), parameters.norm, parameters.gate_up, parameters.down,
-                            static_cast<double>(context.config->layernorm_epsilon));
+                            static_cast<double>(context.config->layernorm_epsilon), context.precision);
 }
 
 Tensor FusedMoeLayer(const Tensor& x, MoeParameters& parameters, const LayerContext& context) {
   return MoeFunction::apply(x.contiguous(), parameters.norm, parameters.router, parameters.gate_up,
-                            parameters.down, &parameters, context.config);
+                            parameters.down, &parameters, context);
 }
 
-Tensor FusedHeadLoss(const Tensor& hidden, const Tensor& head, const Tensor& targets) {
+Tensor FusedHeadLoss(const Tensor& hidden, const Tensor& head, const Tensor& targets,
+                     MatrixPrecision precision) {
   const bool records = torch::GradMode::is_enabled();
-  return HeadLossFunction::apply(hidden.contiguous(), head, targets, records && hidden.requires_grad(),
-                                 records && head.requires_grad());
+  return HeadLossFunction::apply(hidden.contiguous(), head, targets, precision,
+                                 records && hidden.requires_grad(), records && head.requires_grad());
 }
 
 }  // namespace mimo

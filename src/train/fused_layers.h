@@ -17,6 +17,6 @@ torch::Tensor FusedMlpLayer(const torch::Tensor& x, const MlpParameters& paramet
                             const LayerContext& context);
 torch::Tensor FusedMoeLayer(const torch::Tensor& x, MoeParameters& parameters, const LayerContext& context);
 torch::Tensor FusedHeadLoss(const torch::Tensor& hidden, const torch::Tensor& head,
-                            const torch::Tensor& targets);
+                            const torch::Tensor& targets, MatrixPrecision precision);
 
 }  // namespace mimo

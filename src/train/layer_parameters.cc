@@ -151,10 +151,12 @@ void ParameterSet::To(torch::Device device) {
   for (NetworkParameter& parameter : list_) parameter.value.set_data(parameter.value.to(device));
 }
 
-LayerContext MakeLayerContext(const ModelConfig& config, const torch::Tensor& positions, NetworkPath path) {
+LayerContext MakeLayerContext(const ModelConfig& config, const torch::Tensor& positions, NetworkPath path,
+                              MatrixPrecision precision) {
   LayerContext context;
   context.config = &config;
   context.path = path;
+  context.precision = precision;
   context.positions = positions;
   const int64_t num_positions = positions.numel() == 0 ? 0 : positions.max().item<int64_t>() + 1;
   context.full_rope = MakeRopeTables(config.full_attention, num_positions, positions.device());

@@ -76,6 +76,7 @@ struct RopeTables {
 struct LayerContext {
   const ModelConfig* config = nullptr;
   NetworkPath path = NetworkPath::kPlain;
+  MatrixPrecision precision = MatrixPrecision::kFloat32;
   torch::Tensor positions;  // int64 [sequences, length], see PackedBatch
   RopeTables full_rope;
   RopeTables sliding_rope;
@@ -87,7 +88,8 @@ struct LayerContext {
 
 // Tables for a pass over `positions`, on its device, as long as the largest position needs. `config` must
 // outlive the context.
-LayerContext MakeLayerContext(const ModelConfig& config, const torch::Tensor& positions, NetworkPath path);
+LayerContext MakeLayerContext(const ModelConfig& config, const torch::Tensor& positions, NetworkPath path,
+                              MatrixPrecision precision);
 
 // `positions`, or, where undefined, every row counted up from 0.
 torch::Tensor PositionsOrDefault(const torch::Tensor& tokens, const torch::Tensor& positions);

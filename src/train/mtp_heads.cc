@@ -69,8 +69,8 @@ Tensor MtpHeads::Forward(int64_t head, const Network& network, const Tensor& hid
                          const Tensor& next_tokens, const Tensor& positions) const {
   MIMO_CHECK(head >= 0 && head < num_heads());
   const MtpLayer& layer = impl_->layers[static_cast<size_t>(head)];
-  const LayerContext context =
-      MakeLayerContext(impl_->config, PositionsOrDefault(next_tokens, positions), network.path());
+  const LayerContext context = MakeLayerContext(impl_->config, PositionsOrDefault(next_tokens, positions),
+                                                network.path(), network.precision());
   const Tensor embedded = torch::embedding(network.embedding().detach(), next_tokens);
   const Tensor input = torch::cat(
       {RmsNorm(embedded, layer.embedding_norm, context), RmsNorm(hidden, layer.hidden_norm, context)}, -1);

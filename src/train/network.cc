@@ -38,6 +38,7 @@ struct Network::Impl {
 
   ModelConfig config;
   NetworkPath path = FusedLayersSupported() ? NetworkPath::kFused : NetworkPath::kPlain;
+  MatrixPrecision precision = MatrixPrecision::kBfloat16;
   ParameterSet parameters;
   Tensor embed_tokens;
   std::vector<TrunkLayer> layers;
@@ -88,6 +89,9 @@ const ModelConfig& Network::config() const { return impl_->config; }
 NetworkPath Network::path() const { return impl_->path; }
 void Network::set_path(NetworkPath path) { impl_->path = path; }
 
+MatrixPrecision Network::precision() const { return impl_->precision; }
+void Network::set_precision(MatrixPrecision precision) { impl_->precision = precision; }
+
 void Network::To(torch::Device device) {
   impl_->parameters.To(device);
   if (!device.is_cpu()) impl_->path = NetworkPath::kPlain;
@@ -98,8 +102,8 @@ void Network::To(torch::Device device) {
 }
 
 Tensor Network::Forward(const PackedBatch& batch) {
-  const LayerContext context =
-      MakeLayerContext(impl_->config, PositionsOrDefault(batch.tokens, batch.positions), impl_->path);
+  const LayerContext context = MakeLayerContext(
+      impl_->config, PositionsOrDefault(batch.tokens, batch.positions), impl_->path, impl_->precision);
   Tensor x = torch::embedding(impl_->embed_tokens, batch.tokens);
   for (uint32_t i = 0; i < impl_->config.num_hidden_layers; ++i) x = impl_->RunLayer(i, x, context);
   return RmsNorm(x, impl_->norm, context);
@@ -119,8 +123,8 @@ LossResult Network::Impl::Loss(const Tensor& hidden, const Tensor& targets, cons
   }
   const Tensor inputs = hidden.flatten(0, 1).index_select(0, rows);
   const Tensor labels = flat.index_select(0, rows);
-  result.loss =
-      path == NetworkPath::kFused ? FusedHeadLoss(inputs, head, labels) : PlainHeadLoss(inputs, head, labels);
+  result.loss = path == NetworkPath::kFused ? FusedHeadLoss(inputs, head, labels, precision)
+                                            : PlainHeadLoss(inputs, head, labels);
   return result;
 }
 

@@ -58,6 +58,13 @@ enum class NetworkPath : uint8_t {
   kPlain,  // ATen's operations and their gradients: any device, and the reference of kFused
 };
 
+// Of the operands of matrix products on the fused path; sums, activations and parameters are always float32,
+// and the router's product too.
+enum class MatrixPrecision : uint8_t {
+  kFloat32,
+  kBfloat16,  // over twice as fast with AVX512-BF16; kFloat32 on machines without
+};
+
 // Not thread-safe. Copies share the parameters.
 class Network {
  public:
@@ -71,6 +78,9 @@ class Network {
   // kFused where the parameters are on the CPU, unless set.
   void set_path(NetworkPath path);
   NetworkPath path() const;
+  // kBfloat16, unless set.
+  void set_precision(MatrixPrecision precision);
+  MatrixPrecision precision() const;
   void To(torch::Device device);  // before optimizers take the parameters
 
   // The trunk's output after its last norm: [sequences, length, hidden_size]. Only tokens and positions of

@@ -53,17 +53,22 @@ void Report(benchmark::State& state, const PackedBatch& batch) {
       static_cast<double>(state.iterations() * batch.tokens.numel()), benchmark::Counter::kIsRate);
 }
 
-void TrainStep(benchmark::State& state, NetworkPath path) {
+void TrainStep(benchmark::State& state, NetworkPath path, MatrixPrecision precision) {
   torch::manual_seed(1);
   const ModelConfig config = HomeConfig();
   Network network = Network::Create(config, 1).value();
   network.set_path(path);
+  network.set_precision(precision);
   const PackedBatch batch = RandomBatch(config);
   for (auto _ : state) network.TrainLoss(batch).loss.backward();
   Report(state, batch);
 }
-BENCHMARK_CAPTURE(TrainStep, fused, NetworkPath::kFused)->Unit(benchmark::kMillisecond);
-BENCHMARK_CAPTURE(TrainStep, plain, NetworkPath::kPlain)->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(TrainStep, bf16, NetworkPath::kFused, MatrixPrecision::kBfloat16)
+    ->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(TrainStep, float32, NetworkPath::kFused, MatrixPrecision::kFloat32)
+    ->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(TrainStep, plain, NetworkPath::kPlain, MatrixPrecision::kFloat32)
+    ->Unit(benchmark::kMillisecond);
 
 void Forward(benchmark::State& state) {
   const torch::NoGradGuard no_gradient;

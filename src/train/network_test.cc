@@ -101,6 +101,7 @@ TestNetwork MakeNetwork(const Geometry& geometry) {
   torch::manual_seed(7);
   const ModelConfig config = Config(geometry);
   TestNetwork made = {.network = Network::Create(config, 5).value(), .heads = {}};
+  made.network.set_precision(MatrixPrecision::kFloat32);
   Perturb(made.network.parameters(), 0.1);
   made.network.router_bias().copy_(torch::randn_like(made.network.router_bias()) * 0.1);
   if (geometry.mtp_layers > 0) {
@@ -351,6 +352,29 @@ TEST_P(NetworkTest, FusedPathHasTheLossAndGradientsOfThePlainPath) {
   ASSERT_EQ(gradients[1].size(), parameters.size());
   for (size_t i = 0; i < parameters.size(); ++i) {
     EXPECT_LE(RelativeError(gradients[1][i], gradients[0][i]), kParityError) << parameters[i].name;
+  }
+}
+
+// Each product rounds its operands by up to 2^-9; a gradient passes some ten products with random signs.
+TEST_P(NetworkTest, Bfloat16ProductsKeepLossAndGradientsWithinTheirRounding) {
+  if (!FusedLayersSupported()) GTEST_SKIP() << "this machine has no fused path";
+  TestNetwork made = MakeNetwork(GetParam());
+  const PackedBatch batch = RandomBatch(2, 150, 90);
+  std::vector<std::vector<Tensor>> gradients;
+  std::vector<double> losses;
+  for (const MatrixPrecision precision : {MatrixPrecision::kFloat32, MatrixPrecision::kBfloat16}) {
+    made.network.set_precision(precision);
+    const LossResult result = made.network.TrainLoss(batch);
+    result.loss.backward();
+    losses.push_back(result.loss.item<double>());
+    gradients.push_back(Gradients(made.network.parameters()));
+  }
+  EXPECT_NEAR(losses[1], losses[0], 0.02 * losses[0]);
+  // The choice of experts of a few tokens may flip, so single elements may differ: compare directions.
+  for (size_t i = 0; i < gradients[0].size(); ++i) {
+    const Tensor a = gradients[0][i].flatten();
+    const Tensor b = gradients[1][i].flatten();
+    EXPECT_GE((a.dot(b) / (a.norm() * b.norm())).item<double>(), 0.98) << made.network.parameters()[i].name;
   }
 }
 
