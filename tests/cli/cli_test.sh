@@ -55,7 +55,15 @@ expect_error 2 "--like" synth "$work/x"
 expect_error 2 "v2.6-pro" synth --like v9 "$work/x"
 
 echo "# what this version does not have"
-expect_error 1 "mimo synth" run -p hello
+# A program with a model inside names it; without one, a missing --model is an error.
+if "$mimo" inspect >/dev/null 2>&1; then
+  expect_exit 0 inspect --json
+  expect_match "model inside" "$(cat "$work/stdout")" '"path":"mimo-home","format":"gguf"'
+else
+  expect_error 1 "mimo synth" run -p hello
+fi
+expect_error 1 "not in this version" quantize x y.gguf --type q4_k
+expect_error 2 ".gguf" quantize x y --type q8_0
 expect_error 1 "not implemented in this version" bench --model x
 expect_error 1 "--kv-type" run --model x --kv-type q8_0 -p hello
 expect_error 1 "--memory" run --model x --memory 4G -p hello
@@ -78,6 +86,17 @@ expect_match "inspect" "$(cat "$work/stdout")" '"num_hidden_layers":3,'
 expect_match "inspect" "$(cat "$work/stdout")" '"missing_tensors":0,'
 expect_exit 0 inspect "$work/model.gguf"
 
+echo "# quantize"
+expect_exit 0 quantize "$model" "$work/q8.gguf" --type q8_0 --set-type 'ffn_.*_exps=bf16'
+expect_exit 0 inspect --json "$work/q8.gguf"
+expect_match "quantize" "$(cat "$work/stdout")" '"type":"q8_0",.*"type":"bf16",'
+expect_match "quantize" "$(cat "$work/stdout")" '"num_nextn_predict_layers":3,'
+for file in "$model" "$work/q8.gguf"; do
+  printf 'Hello <tool_call><|im_end|>' | "$mimo" tokenize --special --model "$file" >"$work/${file##*/}.ids"
+done
+cmp -s "$work/model.ids" "$work/q8.gguf.ids" || fail "quantize: the tokenizer gives other ids"
+expect_exit 0 run --model "$work/q8.gguf" -p Hi -n 2 --json
+
 echo "# flags from the environment and from a file"
 expect_exit 0 inspect --json --context 100 "$model"
 expect_match "flag" "$(cat "$work/stdout")" '"context":100,'
@@ -94,23 +113,25 @@ expect_exit 0 inspect --json --override sliding_window_size=129 "$model"
 expect_match "override" "$(cat "$work/stdout")" '"window":129,'
 
 echo "# text"
+# The published vocabulary, whole.
+expect_exit 0 synth --like v2.5 "${small[@]}" --set vocab_size=152576 --set hidden_size=32 "$work/v25"
+expect_exit 0 synth --like v2.6-flash "${small[@]}" --set vocab_size=152576 --set hidden_size=32 "$work/v26"
 printf 'Hello world \xf0\x9f\x8d\x9a 3333\n <|im_end|>' >"$work/text"
 for flags in "" "--special"; do
-  "$mimo" tokenize $flags <"$work/text" >"$work/ids" || fail "tokenize $flags"
-  "$mimo" detokenize <"$work/ids" >"$work/back" || fail "detokenize"
+  "$mimo" tokenize $flags --model "$work/v26" <"$work/text" >"$work/ids" || fail "tokenize $flags"
+  "$mimo" detokenize --model "$work/v26" <"$work/ids" >"$work/back" || fail "detokenize"
   cmp -s "$work/text" "$work/back" || fail "tokenize $flags and detokenize do not give the text back"
 done
-expect_equal "tokenize" "$(printf 'Hello world' | "$mimo" tokenize)" "[9707,1879]"
-expect_equal "tokenize --special" "$(printf '<|im_end|>' | "$mimo" tokenize --special)" "[151645]"
+expect_equal "tokenize" "$(printf 'Hello world' | "$mimo" tokenize --model "$work/v26")" "[9707,1879]"
+expect_equal "tokenize --special" "$(printf '<|im_end|>' | "$mimo" tokenize --special --model "$work/v26")" "[151645]"
 "$mimo" detokenize <<<'[1,"a"]' >/dev/null 2>&1 && fail "detokenize takes a string for an id"
 hello='{"messages":[{"role":"user","content":"Hello"}],"enable_thinking":false}'
-prompt=$("$mimo" template <<<"$hello") || fail "template"
+prompt=$("$mimo" template --model "$work/v26" <<<"$hello") || fail "template"
 expect_match "template" "$prompt" '"text":".*Hello<\|im_end\|><\|im_start\|>assistant\\n<think></think>"'
 expect_match "template" "$prompt" '"tokens":\[151644,.*,9707,151645,151644,77091,198,151667,151668\]'
 # A checkpoint without a template text gets that of its architecture: V2.5 has a default system prompt.
 vector='[151644,8948,198,2610,525,20740,25612,11,264,10950,15235,17847,44936,553,71449,13,151645,151644,872,198,9707,'
 vector+='151645,151644,77091,198,151667,151668]'
-expect_exit 0 synth --like v2.5 "${small[@]}" --set vocab_size=152576 --set hidden_size=32 "$work/v25"
 expect_match "template of V2.5" "$("$mimo" template --model "$work/v25" <<<"$hello")" "\"tokens\":${vector//[\[\]]/.}"
 
 echo "# logits"
