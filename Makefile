@@ -14,7 +14,7 @@ run: build  ## the server on http://127.0.0.1:8080 with a demonstration model
 	@scripts/run_server.sh $(PORT)
 
 test:  ## everything that must hold, about twenty minutes on two cores
-	@scripts/install_packages.sh build check
+	@scripts/install_packages.sh build check trainer
 	@scripts/run_tests.sh
 
 bench:  ## benchmarks of single operations

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Every ring of tests, quickest answer first. A failing ring does not stop the others; the last line sums them.
-#   release     all tests that CMake knows: unit, tree, fuzz corpora, parity, command line, server
+#   release     all tests that CMake knows: unit, tree, fuzz corpora, parity, command line, server, trainer
 #   asan        unit tests and fuzz corpora under AddressSanitizer and UndefinedBehaviorSanitizer
 #   tsan        tests of the modules with threads under ThreadSanitizer
 #   clang-tidy  one test
@@ -37,7 +37,7 @@ ring() {  # NAME: the heading of a ring
 }
 
 ring release
-if scripts/build.sh release -DMIMO_TESTS=ON -- all > build-release.log 2>&1; then
+if scripts/build.sh release -DMIMO_TESTS=ON -DMIMO_TRAINER=ON -- all > build-release.log 2>&1; then
   run_ctest release build
 else
   tail -n 60 build-release.log
