@@ -105,7 +105,9 @@ class TrainingRunTest : public testing::Test {
 
   static std::vector<double> Losses(const std::string& folder) {
     std::vector<double> losses;
-    for (const StepRecord& step : ReadRunHistory(folder + "/out/log.jsonl", UINT64_MAX)->steps) {
+    const Result<RunHistory> history = ReadRunHistory(folder + "/out/log.jsonl", UINT64_MAX);
+    EXPECT_TRUE(history.has_value());
+    for (const StepRecord& step : history->steps) {
       losses.push_back(step.loss);
     }
     return losses;
