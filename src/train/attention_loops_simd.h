@@ -56,6 +56,8 @@ inline void Transpose(const float* x, int64_t row_stride, int64_t rows, int64_t 
 
 // Where the parts of one head stand.
 struct HeadViews {
+  int64_t index;  // of the query head
+  int64_t group;  // index of its key-value head
   const float* q;
   const float* k;
   const float* v;
@@ -149,11 +151,13 @@ void AttentionForward(const AttentionForwardArgs& args, const AttentionShape& sh
   float* const scores = k_transposed + shape.head_dim * shape.length;
   for (int64_t group = 0; group < shape.num_kv_heads; ++group) {
     HeadViews head = {};
+    head.group = group;
     head.k = args.qkv + KeyOffset(shape, group);
     head.v = args.qkv + ValueOffset(shape, group);
     head.k_transposed = k_transposed;
     Transpose(head.k, shape.width, shape.length, shape.head_dim, k_transposed);
     for (int64_t h = group * per_group; h < (group + 1) * per_group; ++h) {
+      head.index = h;
       head.q = args.qkv + h * shape.head_dim;
       for (int64_t begin = 0; begin < shape.length; begin += kAttentionQueryBlock) {
         const AttentionBlock block = MakeBlock(args.positions, shape, begin);
@@ -207,8 +211,9 @@ inline float ScoreGradients(const AttentionBackwardArgs& args, const AttentionSh
 }
 
 inline void BackwardBlock(const AttentionBackwardArgs& args, const AttentionShape& shape,
-                          const HeadViews& head, const AttentionBlock& block, int64_t h, int64_t group,
+                          const HeadViews& head, const AttentionBlock& block,
                           const BackwardScratch& scratch) {
+  const int64_t h = head.index;
   const int64_t out_width = shape.num_heads * shape.v_head_dim;
   const float* const out_gradient = args.out_gradient + block.query_begin * out_width + h * shape.v_head_dim;
   const int64_t num_keys = block.keys.count();
@@ -221,10 +226,10 @@ inline void BackwardBlock(const AttentionBackwardArgs& args, const AttentionShap
   float* const key_rows = args.qkv_gradient + block.keys.begin * shape.width;
   SmallGemm<GemmMode::kAdd>({scratch.weights, 1, shape.length}, {out_gradient, out_width},
                             {num_keys, shape.v_head_dim, block.num_queries},
-                            {key_rows + ValueOffset(shape, group), shape.width});
+                            {key_rows + ValueOffset(shape, head.group), shape.width});
   SmallGemm<GemmMode::kAdd>(
       {scratch.weight_gradients, 1, shape.length}, {head.q + block.query_begin * shape.width, shape.width},
-      {num_keys, shape.head_dim, block.num_queries}, {key_rows + KeyOffset(shape, group), shape.width});
+      {num_keys, shape.head_dim, block.num_queries}, {key_rows + KeyOffset(shape, head.group), shape.width});
   SmallGemm<GemmMode::kOverwrite>(
       {scratch.weight_gradients, shape.length, 1}, {head.k + block.keys.begin * shape.width, shape.width},
       {block.num_queries, shape.head_dim, num_keys},
@@ -241,6 +246,7 @@ void AttentionBackward(const AttentionBackwardArgs& args, const AttentionShape& 
   std::fill(args.qkv_gradient, args.qkv_gradient + shape.length * shape.width, 0.0F);
   for (int64_t group = 0; group < shape.num_kv_heads; ++group) {
     HeadViews head = {};
+    head.group = group;
     head.k = args.qkv + KeyOffset(shape, group);
     head.v = args.qkv + ValueOffset(shape, group);
     head.k_transposed = k_transposed;
@@ -248,9 +254,10 @@ void AttentionBackward(const AttentionBackwardArgs& args, const AttentionShape& 
     Transpose(head.k, shape.width, shape.length, shape.head_dim, k_transposed);
     Transpose(head.v, shape.width, shape.length, shape.v_head_dim, v_transposed);
     for (int64_t h = group * per_group; h < (group + 1) * per_group; ++h) {
+      head.index = h;
       head.q = args.qkv + h * shape.head_dim;
       for (int64_t begin = 0; begin < shape.length; begin += kAttentionQueryBlock) {
-        BackwardBlock(args, shape, head, MakeBlock(args.positions, shape, begin), h, group, scratch);
+        BackwardBlock(args, shape, head, MakeBlock(args.positions, shape, begin), scratch);
       }
     }
   }

@@ -37,8 +37,10 @@ __m512i Interleave(__m512 even, __m512 odd) {
   return _mm512_or_si512(ToBf16Lanes(even), _mm512_slli_epi32(ToBf16Lanes(odd), 16));
 }
 
-// x [depth, count] with rows of `stride` floats -> pairs [depth / 2, padded], zeros after `count`.
-void PackRows(const float* x, int64_t stride, int64_t depth, int64_t count, int64_t padded, uint32_t* pairs) {
+// x [depth, count] with rows of `stride` floats -> pairs [depth / 2, count rounded up to whole vectors],
+// zeros after `count`.
+void PackRows(const float* x, int64_t stride, int64_t depth, int64_t count, uint32_t* pairs) {
+  const int64_t padded = RoundUp(count, kLanes);
   for (int64_t k = 0; k < depth; k += 2, pairs += padded) {
     const float* const even = x + k * stride;
     for (int64_t i = 0; i < padded; i += kLanes) {
@@ -174,7 +176,7 @@ class Product {
     }
     const int64_t padded = RoundUp(rows, kLanes);
     Reserve(&a_, padded * (depth + 1) / 2 + padded);
-    PackRows(a.data, a.column_stride, depth, rows, padded, a_.data());
+    PackRows(a.data, a.column_stride, depth, rows, a_.data());
     return {.data = a_.data(), .row_stride = 1, .pair_stride = padded};
   }
 
@@ -182,7 +184,7 @@ class Product {
     const int64_t padded = RoundUp(columns, kLanes);
     Reserve(&b_, padded * (depth + 1) / 2 + padded);
     if (b.column_stride == 1) {
-      PackRows(b.data, b.row_stride, depth, columns, padded, b_.data());
+      PackRows(b.data, b.row_stride, depth, columns, b_.data());
       return;
     }
     const int64_t num_pairs = (depth + 1) / 2;

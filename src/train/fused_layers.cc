@@ -100,15 +100,20 @@ Normed Norm(const Tensor& x, const Tensor& weight, double epsilon) {
   const int64_t size = weight.size(0);
   const int64_t rows = x.numel() / size;
   Normed normed = {.values = torch::empty({rows, size}), .inverse_rms = torch::empty({rows})};
-  Loops().rms_norm(Floats(x), Floats(weight), rows, size, static_cast<float>(epsilon), Floats(normed.values),
-                   Floats(normed.inverse_rms));
+  Loops().rms_norm({.x = Floats(x),
+                    .weight = Floats(weight),
+                    .epsilon = static_cast<float>(epsilon),
+                    .out = Floats(normed.values),
+                    .inverse_rms = Floats(normed.inverse_rms)},
+                   rows, size);
   return normed;
 }
 
 // The gradient of x, in the place of `gradient`, which is that of the norm's output; `residual` (or null) is
-// added. weight_gradient += .
-void NormBackward(const Tensor& x, const Tensor& weight, const Tensor& inverse_rms, const Tensor& gradient,
-                  const float* residual, const Tensor& weight_gradient) {
+// added. Returns the gradient of the weight.
+Tensor NormBackward(const Tensor& x, const Tensor& weight, const Tensor& inverse_rms, const Tensor& gradient,
+                    const float* residual) {
+  const Tensor weight_gradient = torch::zeros_like(weight);
   Loops().rms_norm_backward({.x = Floats(x),
                              .weight = Floats(weight),
                              .inverse_rms = Floats(inverse_rms),
@@ -117,6 +122,7 @@ void NormBackward(const Tensor& x, const Tensor& weight, const Tensor& inverse_r
                              .x_gradient = Floats(gradient),
                              .weight_gradient = Floats(weight_gradient)},
                             inverse_rms.size(0), weight.size(0));
+  return weight_gradient;
 }
 
 struct RmsNormFunction : Function<RmsNormFunction> {
@@ -129,8 +135,7 @@ struct RmsNormFunction : Function<RmsNormFunction> {
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     const variable_list saved = context->get_saved_variables();
     const Tensor gradient = gradients[0].contiguous().clone();
-    const Tensor weight_gradient = torch::zeros_like(saved[1]);
-    NormBackward(saved[0], saved[1], saved[2], gradient, nullptr, weight_gradient);
+    const Tensor weight_gradient = NormBackward(saved[0], saved[1], saved[2], gradient, nullptr);
     return {gradient, weight_gradient, Tensor()};
   }
 };
@@ -151,37 +156,43 @@ AttentionShape FromList(const std::vector<int64_t>& list) {
           .window = list[6]};
 }
 
-enum class Rotation { kForward, kBack };
-
-// Rotates q and k and scales v of every row; kBack turns the gradient of the results into that of the
-// inputs.
+// Rotates q and k and scales v of every row. With the opposite sines it turns the gradient of the results
+// into that of the inputs.
 void RotateRows(const AttentionShape& shape, const Tensor& positions, const RopeTables& rope,
-                float value_scale, Rotation rotation, const Tensor& qkv) {
+                float value_scale, const Tensor& qkv) {
   const int64_t half = rope.cosines.size(1);
-  const Tensor sines = rotation == Rotation::kForward ? rope.sines : -rope.sines;
   const int64_t num_rotated = shape.num_heads + shape.num_kv_heads;
   const int64_t* const position = Integers(positions);
   for (int64_t row = 0; row < qkv.size(0); ++row) {
     float* const values = Floats(qkv) + row * shape.width;
     const int64_t angle = position[row] * half;
     for (int64_t head = 0; head < num_rotated; ++head) {
-      RotateHead(values + head * shape.head_dim, Floats(rope.cosines) + angle, Floats(sines) + angle,
+      RotateHead(values + head * shape.head_dim, Floats(rope.cosines) + angle, Floats(rope.sines) + angle,
                  static_cast<uint32_t>(half));
     }
     for (int64_t i = num_rotated * shape.head_dim; i < shape.width; ++i) values[i] *= value_scale;
   }
 }
 
+struct AttentionSettings {
+  AttentionShape shape;
+  const LayerContext* layers;
+  const RopeTables* rope;
+};
+
 struct AttentionFunction : Function<AttentionFunction> {
   // sinks: empty for none, because an input of a function must be defined.
   static Tensor forward(AutogradContext* context, const Tensor& x, const Tensor& norm,
                         const Tensor& qkv_weight, const Tensor& o_weight, const Tensor& sinks,
-                        const AttentionShape& shape, const LayerContext& layers, const RopeTables& rope) {
+                        const AttentionSettings& settings) {
+    const AttentionShape& shape = settings.shape;
+    const LayerContext& layers = *settings.layers;
+    const RopeTables& rope = *settings.rope;
     const Normed normed = Norm(x, norm, layers.config->layernorm_epsilon);
     const Matrices matrices(layers.precision);
     const Tensor qkv = matrices.Multiply(normed.values, qkv_weight.t());
     const float value_scale = layers.config->attention_value_scale;
-    RotateRows(shape, layers.positions, rope, value_scale, Rotation::kForward, qkv);
+    RotateRows(shape, layers.positions, rope, value_scale, qkv);
     const Tensor out = torch::empty({qkv.size(0), shape.num_heads * shape.v_head_dim});
     const Tensor log_sums = torch::empty({qkv.size(0), shape.num_heads});
     const Tensor scratch = torch::empty({AttentionScratchFloats(shape)});
@@ -230,20 +241,16 @@ struct AttentionFunction : Function<AttentionFunction> {
                                   .scratch = Floats(scratch)},
                                  shape);
     }
-    RotateRows(shape, positions, {.cosines = saved[11], .sines = saved[12]},
-               static_cast<float>(context->saved_data["value_scale"].toDouble()), Rotation::kBack,
-               qkv_gradient);
+    RotateRows(shape, positions, {.cosines = saved[11], .sines = -saved[12]},
+               static_cast<float>(context->saved_data["value_scale"].toDouble()), qkv_gradient);
     const Tensor qkv_weight_gradient = matrices.Multiply(qkv_gradient.t(), normed);
     const Tensor x_gradient = matrices.Multiply(qkv_gradient, qkv_weight);
-    const Tensor norm_gradient = torch::zeros_like(norm);
-    NormBackward(x, norm, inverse_rms, x_gradient, Floats(gradient), norm_gradient);
+    const Tensor norm_gradient = NormBackward(x, norm, inverse_rms, x_gradient, Floats(gradient));
     return {x_gradient.view_as(gradients[0]),
             norm_gradient,
             qkv_weight_gradient,
             o_gradient,
             sinks_gradient,
-            Tensor(),
-            Tensor(),
             Tensor()};
   }
 };
@@ -252,10 +259,10 @@ struct AttentionFunction : Function<AttentionFunction> {
 
 struct MlpFunction : Function<MlpFunction> {
   static Tensor forward(AutogradContext* context, const Tensor& x, const Tensor& norm, const Tensor& gate_up,
-                        const Tensor& down, double epsilon, MatrixPrecision precision) {
-    const Normed normed = Norm(x, norm, epsilon);
-    const Matrices matrices(precision);
-    Save(precision, context);
+                        const Tensor& down, const LayerContext& layers) {
+    const Normed normed = Norm(x, norm, layers.config->layernorm_epsilon);
+    const Matrices matrices(layers.precision);
+    Save(layers.precision, context);
     const Tensor activations = matrices.Multiply(normed.values, gate_up.t());
     const Tensor hidden = torch::empty({activations.size(0), down.size(1)});
     Loops().swiglu(Floats(activations), hidden.size(0), hidden.size(1), Floats(hidden));
@@ -282,13 +289,9 @@ struct MlpFunction : Function<MlpFunction> {
                              .row_dots = nullptr},
                             hidden.size(0), hidden.size(1));
     const Tensor x_gradient = matrices.Multiply(activation_gradients, gate_up);
-    const Tensor norm_gradient = torch::zeros_like(norm);
-    NormBackward(x, norm, inverse_rms, x_gradient, Floats(gradient), norm_gradient);
-    return {x_gradient.view_as(gradients[0]),
-            norm_gradient,
-            matrices.Multiply(activation_gradients.t(), normed),
-            matrices.Multiply(gradient.t(), hidden),
-            Tensor(),
+    const Tensor norm_gradient = NormBackward(x, norm, inverse_rms, x_gradient, Floats(gradient));
+    return {x_gradient.view_as(gradients[0]), norm_gradient,
+            matrices.Multiply(activation_gradients.t(), normed), matrices.Multiply(gradient.t(), hidden),
             Tensor()};
   }
 };
@@ -411,24 +414,35 @@ struct ExpertWeights {
   Tensor down;     // [experts, hidden_size, intermediate]
 };
 
-// out += the experts' outputs; leaves the products of gate_up in `activations` [slots, 2 * intermediate].
-void ExpertsForward(const Matrices& matrices, const Tensor& normed, const Routing& routing,
-                    const ExpertWeights& weights, const Tensor& activations, const Tensor& out) {
-  const int64_t hidden_size = normed.size(1);
-  const int64_t intermediate = weights.down.size(2);
+// What both directions need.
+struct ExpertPass {
+  Tensor normed;  // [tokens, hidden_size]
+  const Routing* routing;
+  ExpertWeights weights;
+  Tensor activations;  // [slots, 2 * intermediate], products of gate_up, which the forward pass fills in
+};
+
+// out [tokens, hidden_size] += the experts' outputs
+void ExpertsForward(const Matrices& matrices, const ExpertPass& pass, const Tensor& out) {
+  const Routing& routing = *pass.routing;
+  const int64_t hidden_size = pass.normed.size(1);
+  const int64_t intermediate = pass.weights.down.size(2);
   const PieceBuffers buffers(hidden_size, intermediate);
   ForEachPiece(routing.loads, [&](int64_t expert, int64_t begin, int64_t count) {
     const int64_t* const tokens = Integers(routing.slot_tokens) + begin;
     const Tensor inputs = buffers.inputs.narrow(0, 0, count);
     const Tensor hidden = buffers.hidden.narrow(0, 0, count);
     const Tensor outputs = buffers.outputs.narrow(0, 0, count);
-    const Tensor piece = activations.narrow(0, begin, count);
-    Loops().gather_rows(Floats(normed), tokens, count, hidden_size, Floats(inputs));
-    matrices.Multiply(inputs, weights.gate_up[expert].t(), piece);
+    const Tensor piece = pass.activations.narrow(0, begin, count);
+    Loops().gather_rows(Floats(pass.normed), tokens, count, hidden_size, Floats(inputs));
+    matrices.Multiply(inputs, pass.weights.gate_up[expert].t(), piece);
     Loops().swiglu(Floats(piece), count, intermediate, Floats(hidden));
-    matrices.Multiply(hidden, weights.down[expert].t(), outputs);
-    Loops().scatter_add_rows(Floats(outputs), tokens, Floats(routing.slot_weights) + begin, count,
-                             hidden_size, Floats(out));
+    matrices.Multiply(hidden, pass.weights.down[expert].t(), outputs);
+    Loops().scatter_add_rows({.x = Floats(outputs),
+                              .indices = tokens,
+                              .weights = Floats(routing.slot_weights) + begin,
+                              .out = Floats(out)},
+                             count, hidden_size);
   });
 }
 
@@ -437,14 +451,6 @@ struct ExpertGradients {
   Tensor gate_up;       // +=
   Tensor down;          // +=
   Tensor slot_weights;  // [slots], overwritten
-};
-
-// What ExpertsForward was given and left.
-struct ExpertPass {
-  Tensor normed;
-  const Routing* routing;
-  ExpertWeights weights;
-  Tensor activations;
 };
 
 void ExpertsBackward(const Matrices& matrices, const ExpertPass& pass, const Tensor& gradient,
@@ -475,21 +481,28 @@ void ExpertsBackward(const Matrices& matrices, const ExpertPass& pass, const Ten
     matrices.MultiplyAdd(activation_gradient.t(), rows, gradients.gate_up[expert]);
     const Tensor outputs = buffers.outputs.narrow(0, 0, count);
     matrices.Multiply(activation_gradient, pass.weights.gate_up[expert], outputs);
-    Loops().scatter_add_rows(Floats(outputs), tokens, nullptr, count, hidden_size, Floats(gradients.normed));
+    Loops().scatter_add_rows(
+        {.x = Floats(outputs), .indices = tokens, .weights = nullptr, .out = Floats(gradients.normed)}, count,
+        hidden_size);
   });
 }
 
+struct MoeSettings {
+  MoeParameters* parameters;  // its expert_loads are set
+  const LayerContext* layers;
+};
+
 struct MoeFunction : Function<MoeFunction> {
   static Tensor forward(AutogradContext* context, const Tensor& x, const Tensor& norm, const Tensor& router,
-                        const Tensor& gate_up, const Tensor& down, MoeParameters* parameters,
-                        const LayerContext& layers) {
+                        const Tensor& gate_up, const Tensor& down, const MoeSettings& settings) {
+    const LayerContext& layers = *settings.layers;
     const ModelConfig* const config = layers.config;
     const Normed normed = Norm(x, norm, config->layernorm_epsilon);
-    const Routing routing = Route(normed.values, router, parameters->choice_bias, *config);
-    parameters->expert_loads = routing.loads;
+    const Routing routing = Route(normed.values, router, settings.parameters->choice_bias, *config);
+    settings.parameters->expert_loads = routing.loads;
     const Tensor activations = torch::empty({routing.slot_tokens.size(0), gate_up.size(1)});
     const Tensor out = x.clone();
-    ExpertsForward(Matrices(layers.precision), normed.values, routing, {gate_up, down}, activations, out);
+    ExpertsForward(Matrices(layers.precision), {normed.values, &routing, {gate_up, down}, activations}, out);
     Save(layers.precision, context);
     context->save_for_backward({x, norm, router, gate_up, down, normed.values, normed.inverse_rms,
                                 activations, routing.scores, routing.chosen, routing.weights, routing.slots,
@@ -523,30 +536,33 @@ struct MoeFunction : Function<MoeFunction> {
                     parts);
     const Tensor logit_gradient = RouterGradient(routing, parts.slot_weights, options);
     parts.normed.addmm_(logit_gradient, router);
-    const Tensor norm_gradient = torch::zeros_like(norm);
-    NormBackward(x, norm, inverse_rms, parts.normed, Floats(gradient), norm_gradient);
+    const Tensor norm_gradient = NormBackward(x, norm, inverse_rms, parts.normed, Floats(gradient));
     return {parts.normed.view_as(gradients[0]),
             norm_gradient,
             torch::mm(logit_gradient.t(), normed),
             parts.gate_up,
             parts.down,
-            Tensor(),
             Tensor()};
   }
+};
+
+struct HeadLossSettings {
+  MatrixPrecision precision;
+  bool hidden_wanted;  // the gradient of the hidden states
+  bool head_wanted;    // the gradient of the head
 };
 
 // The head. Computes its gradients in the forward pass, a few rows at a time, so that logits never exist as a
 // whole (Hsu et al., Liger Kernel, arXiv 2410.10989, section 3.2).
 struct HeadLossFunction : Function<HeadLossFunction> {
   static Tensor forward(AutogradContext* context, const Tensor& hidden, const Tensor& head,
-                        const Tensor& targets, MatrixPrecision precision, bool hidden_wanted,
-                        bool head_wanted) {
-    const Matrices matrices(precision);
+                        const Tensor& targets, const HeadLossSettings& settings) {
+    const Matrices matrices(settings.precision);
     const int64_t num_rows = hidden.size(0);
     const float scale = 1.0F / static_cast<float>(num_rows);
     const Tensor logits = torch::empty({std::min(kHeadRows, num_rows), head.size(0)});
-    const Tensor hidden_gradient = hidden_wanted ? torch::empty_like(hidden) : Tensor();
-    const Tensor head_gradient = head_wanted ? torch::zeros_like(head) : Tensor();
+    const Tensor hidden_gradient = settings.hidden_wanted ? torch::empty_like(hidden) : Tensor();
+    const Tensor head_gradient = settings.head_wanted ? torch::zeros_like(head) : Tensor();
     double loss = 0;
     for (int64_t begin = 0; begin < num_rows; begin += kHeadRows) {
       const int64_t count = std::min(kHeadRows, num_rows - begin);
@@ -554,8 +570,8 @@ struct HeadLossFunction : Function<HeadLossFunction> {
       const Tensor piece = logits.narrow(0, 0, count);
       matrices.Multiply(rows, head.t(), piece);
       loss += Loops().cross_entropy(Floats(piece), Integers(targets) + begin, count, head.size(0), scale);
-      if (hidden_wanted) matrices.Multiply(piece, head, hidden_gradient.narrow(0, begin, count));
-      if (head_wanted) matrices.MultiplyAdd(piece.t(), rows, head_gradient);
+      if (settings.hidden_wanted) matrices.Multiply(piece, head, hidden_gradient.narrow(0, begin, count));
+      if (settings.head_wanted) matrices.MultiplyAdd(piece.t(), rows, head_gradient);
     }
     context->save_for_backward({hidden_gradient, head_gradient});
     return torch::tensor(static_cast<float>(loss / static_cast<double>(num_rows)));
@@ -564,11 +580,7 @@ struct HeadLossFunction : Function<HeadLossFunction> {
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     const variable_list saved = context->get_saved_variables();
     return {saved[0].defined() ? saved[0] * gradients[0] : Tensor(),
-            saved[1].defined() ? saved[1] * gradients[0] : Tensor(),
-            Tensor(),
-            Tensor(),
-            Tensor(),
-            Tensor()};
+            saved[1].defined() ? saved[1] * gradients[0] : Tensor(), Tensor(), Tensor()};
   }
 };
 
@@ -589,26 +601,28 @@ Tensor FusedAttentionLayer(const Tensor& x, const AttentionParameters& parameter
                                 .head_dim = geometry.head_dim,
                                 .v_head_dim = geometry.v_head_dim,
                                 .window = geometry.window};
-  return AttentionFunction::apply(x.contiguous(), parameters.norm, parameters.qkv, parameters.o,
-                                  parameters.sinks.defined() ? parameters.sinks : torch::empty({0}), shape,
-                                  context, context.Rope(geometry));
+  return AttentionFunction::apply(
+      x.contiguous(), parameters.norm, parameters.qkv, parameters.o,
+      parameters.sinks.defined() ? parameters.sinks : torch::empty({0}),
+      AttentionSettings{.shape = shape, .layers = &context, .rope = &context.Rope(geometry)});
 }
 
 Tensor FusedMlpLayer(const Tensor& x, const MlpParameters& parameters, const LayerContext& context) {
-  return MlpFunction::apply(x.contiguous(), parameters.norm, parameters.gate_up, parameters.down,
-                            static_cast<double>(context.config->layernorm_epsilon), context.precision);
+  return MlpFunction::apply(x.contiguous(), parameters.norm, parameters.gate_up, parameters.down, context);
 }
 
 Tensor FusedMoeLayer(const Tensor& x, MoeParameters& parameters, const LayerContext& context) {
   return MoeFunction::apply(x.contiguous(), parameters.norm, parameters.router, parameters.gate_up,
-                            parameters.down, &parameters, context);
+                            parameters.down, MoeSettings{.parameters = &parameters, .layers = &context});
 }
 
 Tensor FusedHeadLoss(const Tensor& hidden, const Tensor& head, const Tensor& targets,
                      MatrixPrecision precision) {
   const bool records = torch::GradMode::is_enabled();
-  return HeadLossFunction::apply(hidden.contiguous(), head, targets, precision,
-                                 records && hidden.requires_grad(), records && head.requires_grad());
+  return HeadLossFunction::apply(hidden.contiguous(), head, targets,
+                                 HeadLossSettings{.precision = precision,
+                                                  .hidden_wanted = records && hidden.requires_grad(),
+                                                  .head_wanted = records && head.requires_grad()});
 }
 
 }  // namespace mimo

@@ -47,6 +47,14 @@ struct AttentionBackwardArgs {
   float* scratch = nullptr;
 };
 
+struct RmsNormForwardArgs {
+  const float* x = nullptr;       // [rows, size]
+  const float* weight = nullptr;  // [size]
+  float epsilon = 0;
+  float* out = nullptr;          // [rows, size]
+  float* inverse_rms = nullptr;  // [rows]
+};
+
 struct RmsNormBackwardArgs {
   const float* x = nullptr;                  // [rows, size]
   const float* weight = nullptr;             // [size]
@@ -66,12 +74,18 @@ struct SwiGluBackwardArgs {
   float* row_dots = nullptr;
 };
 
+struct ScatterAddArgs {
+  const float* x = nullptr;          // [rows, size]
+  const int64_t* indices = nullptr;  // [rows], rows of `out`; may repeat
+  const float* weights = nullptr;    // [rows], or null for weights of 1
+  float* out = nullptr;              // rows of `size` +=
+};
+
 struct FusedLoops {
   const char* name;
 
   // out = x * weight * inverse_rms, inverse_rms = 1 / sqrt(mean(x^2) + epsilon)
-  void (*rms_norm)(const float* x, const float* weight, int64_t rows, int64_t size, float epsilon, float* out,
-                   float* inverse_rms);
+  void (*rms_norm)(const RmsNormForwardArgs& args, int64_t rows, int64_t size);
   void (*rms_norm_backward)(const RmsNormBackwardArgs& args, int64_t rows, int64_t size);
 
   void (*attention)(const AttentionForwardArgs& args, const AttentionShape& shape);
@@ -86,9 +100,8 @@ struct FusedLoops {
 
   // out[i] = x[indices[i]], rows of `size`
   void (*gather_rows)(const float* x, const int64_t* indices, int64_t rows, int64_t size, float* out);
-  // out[indices[i]] += weights[i] * x[i]; weights null: 1
-  void (*scatter_add_rows)(const float* x, const int64_t* indices, const float* weights, int64_t rows,
-                           int64_t size, float* out);
+  // out[indices[i]] += weights[i] * x[i]
+  void (*scatter_add_rows)(const ScatterAddArgs& args, int64_t rows, int64_t size);
 
   // Cross entropy of logits [rows, size] with targets [rows]: returns the sum of the losses, and leaves
   // scale * (softmax - one hot) in `logits`.

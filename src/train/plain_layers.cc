@@ -66,9 +66,16 @@ Tensor Visible(const Tensor& positions, const Blocks& blocks, int64_t window) {
   return distance.ge(0).logical_and(distance.le(reach));
 }
 
-// q [s, l, q heads, d], k [s, l, kv heads, d], v [s, l, kv heads, dv] -> [s, l, q heads * dv].
-Tensor Attend(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& sinks, const Tensor& positions,
-              int64_t window) {
+// Of s sequences of l tokens.
+struct Heads {
+  Tensor q;  // [s, l, q heads, d]
+  Tensor k;  // [s, l, kv heads, d]
+  Tensor v;  // [s, l, kv heads, dv]
+};
+
+// sinks [q heads] or undefined, positions [s, l] -> [s, l, q heads * dv].
+Tensor Attend(const Heads& heads, const Tensor& sinks, const Tensor& positions, int64_t window) {
+  const auto& [q, k, v] = heads;
   const int64_t groups = k.size(2);
   const int64_t per_group = q.size(2) / groups;
   const Blocks blocks = CutBlocks(q.size(1), window);
@@ -139,7 +146,7 @@ Tensor PlainAttentionLayer(const Tensor& x, const AttentionParameters& parameter
   const Tensor q = Rotate(qkv[0].unflatten(2, {heads, head_dim}), rope, context.positions);
   const Tensor k = Rotate(qkv[1].unflatten(2, {groups, head_dim}), rope, context.positions);
   const Tensor v = qkv[2].unflatten(2, {groups, v_head_dim}) * context.config->attention_value_scale;
-  const Tensor out = Attend(q, k, v, parameters.sinks, context.positions, geometry.window);
+  const Tensor out = Attend({q, k, v}, parameters.sinks, context.positions, geometry.window);
   return x + torch::matmul(out, parameters.o.t());
 }
 

@@ -10,11 +10,14 @@
 namespace mimo {
 namespace {
 
-void RmsNormForward(const float* x, const float* weight, int64_t rows, int64_t size, float epsilon,
-                    float* out, float* inverse_rms) {
-  for (int64_t row = 0; row < rows; ++row, x += size, out += size) {
-    inverse_rms[row] = 1.0F / std::sqrt(Dot(x, x, size) / static_cast<float>(size) + epsilon);
-    const Float16 factor = Simd::Broadcast(inverse_rms[row]);
+void RmsNormForward(const RmsNormForwardArgs& args, int64_t rows, int64_t size) {
+  const float* const weight = args.weight;
+  for (int64_t row = 0; row < rows; ++row) {
+    const float* const x = args.x + row * size;
+    float* const out = args.out + row * size;
+    const float inverse_rms = 1.0F / std::sqrt(Dot(x, x, size) / static_cast<float>(size) + args.epsilon);
+    args.inverse_rms[row] = inverse_rms;
+    const Float16 factor = Simd::Broadcast(inverse_rms);
     ForEachLanes(static_cast<uint32_t>(size), [&](uint32_t i, uint32_t lanes) {
       const Float16 normed = Simd::Multiply(LoadSome(x + i, lanes), factor);
       StoreSome(out + i, Simd::Multiply(normed, LoadSome(weight + i, lanes)), lanes);
@@ -97,11 +100,10 @@ void GatherRows(const float* x, const int64_t* indices, int64_t rows, int64_t si
   for (int64_t row = 0; row < rows; ++row) std::copy_n(x + indices[row] * size, size, out + row * size);
 }
 
-void ScatterAddRows(const float* x, const int64_t* indices, const float* weights, int64_t rows, int64_t size,
-                    float* out) {
+void ScatterAddRows(const ScatterAddArgs& args, int64_t rows, int64_t size) {
   for (int64_t row = 0; row < rows; ++row) {
-    AddScaled(x + row * size, weights == nullptr ? 1.0F : weights[row], static_cast<uint32_t>(size),
-              out + indices[row] * size);
+    AddScaled(args.x + row * size, args.weights == nullptr ? 1.0F : args.weights[row],
+              static_cast<uint32_t>(size), args.out + args.indices[row] * size);
   }
 }
 

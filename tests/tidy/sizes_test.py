@@ -14,6 +14,10 @@ ARGUMENTS_MAX = 5
 _NOT_A_FUNCTION = {"if", "for", "while", "switch", "catch", "return", "sizeof", "alignof", "decltype",
                    "defined", "static_assert", "noexcept", "requires", "co_await", "alignas"}
 _TRAILER = re.compile(r"(?:\s|const|noexcept|override|final|mutable|&|->\s*[\w:<>,*&\s]+?)*$")
+# The parameters of torch::autograd::Function's `static ... forward(AutogradContext*, ...)` are dictated: libtorch
+# differentiates by the tensors that are arguments themselves, never by those inside a struct. They don't count.
+_AUTOGRAD_PARAMETERS = re.compile(r"\s*AutogradContext\s*\*")
+_TENSOR_PARAMETER = re.compile(r",\s*const Tensor&\s*\w+")
 _INITIALIZERS = re.compile(r"^\s*:(?!:)")
 
 
@@ -34,6 +38,8 @@ def _num_arguments(parameters):
     """Commas at the outermost level, plus one; a default lambda or template argument does not count."""
     if not parameters.strip() or parameters.strip() == "void":
         return 0
+    if _AUTOGRAD_PARAMETERS.match(parameters):
+        parameters = _TENSOR_PARAMETER.sub("", parameters)
     depth = 0
     count = 1
     for character in parameters:
@@ -133,6 +139,15 @@ class SizesTest(unittest.TestCase):
         '''
         found = [(name.strip(), count) for name, _, _, count in functions(source)]
         self.assertEqual(found, [("Plain", 2), ("Type", 1), ("Get", 0), ("operator==", 2), ("]", 1)])
+
+    def test_the_measure_leaves_out_tensors_of_autograd_functions_only(self):
+        source = '''
+        static Tensor forward(AutogradContext* context, const Tensor& x, const Tensor& weight, double epsilon,
+                              const Tensor& bias) { return x; }
+        Tensor Attend(const Tensor& q, const Tensor& k, int64_t window) { return q; }
+        '''
+        found = [(name, count) for name, _, _, count in functions(source)]
+        self.assertEqual(found, [("forward", 2), ("Attend", 3)])
 
     def test_the_measure_counts_lines_of_the_definition(self):
         source = "void F() {\n" + "  g();\n" * 80 + "}\n"
