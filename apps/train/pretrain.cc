@@ -5,8 +5,10 @@
 #include <optional>
 #include <string>
 
+#include "apps/train/train_by_flags.h"
 #include "apps/train/train_command.h"
 #include "apps/train/training_flags.h"
+#include "apps/train/trunk_task.h"
 #include "base/mapped_file.h"
 #include "weights/model_config.h"
 

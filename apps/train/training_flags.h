@@ -1,17 +1,10 @@
 #pragma once
-// What pretrain, sft and mtp have in common: the flags of a training run, and the run itself.
-
-#include <torch/types.h>
+// The flags that pretrain, sft and mtp have in common: those of a training run.
 
 #include <cstdint>
-#include <functional>
-#include <optional>
 #include <string>
 
 #include "base/status.h"
-#include "train/mtp_heads.h"
-#include "train/network.h"
-#include "train/network_checkpoint.h"
 #include "train/training_run.h"
 
 namespace CLI {
@@ -52,23 +45,8 @@ struct TrainingFlags {
 // Adds every flag to `command`. What is in `flags` already becomes the default.
 void AddTrainingFlags(CLI::App& command, TrainingFlags* flags);
 
-struct PreparedTask {
-  TrainingTask task;
-  uint32_t vocab_size = 0;
-  int64_t num_parameters = 0;
-};
-// Builds or loads what is to be trained, on `device`.
-using PrepareTask = std::function<Result<PreparedTask>(torch::Device device)>;
-
-// Trains in this process, or in --processes workers; prints the summary.
-Status TrainByFlags(const TrainingFlags& flags, const PrepareTask& prepare);
-
-// The folder of a --tokenizer that names tokenizer.json or the folder itself. kNotFound when there is none.
-Result<std::string> TokenizerFolder(const std::string& path);
-
-// What trains all of `network`; `heads`, if any, are saved with it as they are. Copies of both share their
-// parameters.
-PreparedTask TrunkTask(Network network, std::optional<MtpHeads> heads, const SaveNetworkOptions& save,
-                       torch::Device device);
+// What the flags ask of the run; `data_hash` is of the dataset's content, which a resumed run must share.
+// kInvalidArgument when no length of the run is given.
+Result<TrainingRunOptions> ToRunOptions(const TrainingFlags& flags, const std::string& data_hash);
 
 }  // namespace mimo
