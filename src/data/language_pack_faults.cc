@@ -186,7 +186,8 @@ class FaultFinder {
       CheckSlots(kind, words->plural, {});
     }
     for (const auto& [kind, states] : pack_.states) {
-      for (const auto& [state, words] : states) CheckCount(kind + "." + state, words.size(), 1);
+      for (const auto& [state, words] : states)
+        CheckCount(fmt::format("{}.{}", kind, state), words.size(), 1);
     }
     for (const std::string_view kind :
          {"light", "switch", "fan", "cover.curtain", "lock", "binary_sensor.window"}) {

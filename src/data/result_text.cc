@@ -28,7 +28,7 @@ class ResultSpeaker {
   // "on", "open, position 40", "off 2 of 5: Ceiling, Strip".
   std::string State(const std::string& domain, const std::string& device_class, std::string_view result) {
     const std::string_view token = result.substr(0, result.find_first_of(" ,"));
-    const std::string word = StateWord(domain, device_class, token);
+    std::string word = StateWord(domain, device_class, token);
     const std::string_view rest = result.substr(token.size());
     const size_t of = rest.find(" of ");
     if (rest.empty() || rest.front() == ',') return word;

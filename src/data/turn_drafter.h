@@ -21,7 +21,7 @@ namespace mimo {
 // Words for slots: as the user says them and as the assistant writes them.
 class SlotWords {
  public:
-  void Set(std::string_view slot, std::string said) { Set(slot, said, said); }
+  void Set(std::string_view slot, const std::string& said) { Set(slot, said, said); }
   void Set(std::string_view slot, std::string said, std::string written) {
     entries_.push_back({slot, std::move(said), std::move(written)});
   }

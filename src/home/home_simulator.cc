@@ -2,6 +2,8 @@
 
 #include "home/home_simulator.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -42,7 +44,7 @@ std::string ArgumentError(const Json& arguments, const HomeTool& tool) {
     const auto schema = properties.find(name);
     if (schema == properties.end()) return "no such argument: " + name;
     const std::string type = schema->at("type").get<std::string>();
-    if (!HasType(value, type)) return name + " must be of type " + type;
+    if (!HasType(value, type)) return fmt::format("{} must be of type {}", name, type);
   }
   return "";
 }

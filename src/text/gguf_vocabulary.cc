@@ -1,5 +1,7 @@
 #include "text/gguf_vocabulary.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <unordered_set>
 
@@ -69,7 +71,8 @@ Result<OwnedGgufVocabulary> GgufVocabularyFrom(const TokenizerData& data) {
     vocabulary.token_types[id] = kUnused;
   }
   vocabulary.merges.reserve(data.merges.size());
-  for (const auto& [left, right] : data.merges) vocabulary.merges.push_back(left + " " + right);
+  for (const auto& [left, right] : data.merges)
+    vocabulary.merges.push_back(fmt::format("{} {}", left, right));
   return vocabulary;
 }
 

@@ -85,8 +85,7 @@ def test_requests_side_by_side_do_not_change_each_other(post):
 
 
 def running_requests(server):
-    page = requests.get(server.url + "/", timeout=10).text
-    return int(page.split(" running")[0].rsplit(">", 1)[1])
+    return requests.get(server.url + "/status", timeout=10).json()["requests_running"]
 
 
 def test_client_that_leaves_frees_its_place(server):
