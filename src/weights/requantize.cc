@@ -430,6 +430,7 @@ Result<RequantizeSummary> Requantize(const Checkpoint& checkpoint, const std::st
   AddGgufConfig(config, &gguf);
   AddGgufTokenizer(options.tokenizer, config, &gguf);
   std::vector<TensorLayout> layouts;
+  layouts.reserve(tensors.size());
   for (const OutputTensor& tensor : tensors) layouts.push_back(tensor.layout);
   const std::string header = gguf.Finish(layouts);
   RequantizeSummary summary;

@@ -36,8 +36,8 @@ SYNTH_KEYS = {
 class Server:
     """A running server; `lines` are what it wrote to stderr."""
 
-    def __init__(self, model, *flags, port=0):
-        command = [PROGRAM, "serve", "--model", str(model), "--port", str(port), "--context", str(CONTEXT), *flags]
+    def __init__(self, model, *flags, port=0, context=CONTEXT):
+        command = [PROGRAM, "serve", "--model", str(model), "--port", str(port), "--context", str(context), *flags]
         self.log = open(FOLDER / "server.log", "w+")
         self.process = subprocess.Popen(command, stderr=self.log, stdout=subprocess.PIPE)
         self.url = self._wait_for(r"serving .* on (http://\S+)")

@@ -8,9 +8,17 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
-from conftest import FOLDER, MODEL_NAME
+from conftest import FOLDER, MODEL_NAME, Server
 
 SECONDS = 60
+CONTEXT = 32768  # the test model's vocabulary is small, so the home and its tools are many tokens
+
+
+@pytest.fixture(scope="module")
+def server(model_path):
+    running = Server(model_path, context=CONTEXT)
+    yield running
+    assert running.stop() == 0
 
 
 @pytest.fixture(scope="module")
