@@ -38,7 +38,7 @@ class Server:
 
     def __init__(self, model, *flags, port=0, context=CONTEXT):
         command = [PROGRAM, "serve", "--model", str(model), "--port", str(port), "--context", str(context), *flags]
-        self.log = open(FOLDER / "server.log", "w+")
+        self.log = open(FOLDER / f"server-{context}.log", "w+")
         self.process = subprocess.Popen(command, stderr=self.log, stdout=subprocess.PIPE)
         self.url = self._wait_for(r"serving .* on (http://\S+)")
 
