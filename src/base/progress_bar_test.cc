@@ -24,12 +24,15 @@ std::string OnTerminal(const Action& action) {
   dup2(slave, STDERR_FILENO);
   close(slave);
   action();
-  std::string text(4096, '\0');
-  const ssize_t size = read(terminal, text.data(), text.size());
-  dup2(saved, STDERR_FILENO);
+  dup2(saved, STDERR_FILENO);  // closes the last descriptor of the slave, so that reading comes to an end
   close(saved);
+  // The kernel hands a terminal's bytes over in its own time: one read gets a part of them.
+  std::string text;
+  char buffer[4096];
+  for (ssize_t size = 0; (size = read(terminal, buffer, sizeof(buffer))) > 0;) {
+    text.append(buffer, static_cast<size_t>(size));
+  }
   close(terminal);
-  text.resize(size > 0 ? static_cast<size_t>(size) : 0);
   return text;
 }
 
