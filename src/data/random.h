@@ -8,22 +8,16 @@
 #include <vector>
 
 #include "base/check.h"
+#include "base/mix_bits.h"
 
 namespace mimo {
-
-// SplitMix64's finaliser: every bit of the input reaches every bit of the output.
-constexpr uint64_t MixBits(uint64_t value) {
-  value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9u;
-  value = (value ^ (value >> 27)) * 0x94d049bb133111ebu;
-  return value ^ (value >> 31);
-}
 
 // SplitMix64 (Steele, Lea, Flood 2014): one word of state, equidistributed, quick. Not for secrets.
 class Random {
  public:
-  explicit Random(uint64_t seed) : state_(MixBits(seed + kGamma)) {}
+  explicit Random(uint64_t seed) : state_(MixBits(seed + kGoldenGamma)) {}
 
-  uint64_t Next() { return MixBits(state_ += kGamma); }
+  uint64_t Next() { return MixBits(state_ += kGoldenGamma); }
 
   // Uniform in [0, bound). Requires: bound > 0. The bias of the multiplication is below bound / 2^32.
   uint32_t Below(size_t bound) {
@@ -51,7 +45,6 @@ class Random {
   }
 
  private:
-  static constexpr uint64_t kGamma = 0x9e3779b97f4a7c15u;
   uint64_t state_;
 };
 

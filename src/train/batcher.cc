@@ -6,22 +6,16 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/mix_bits.h"
 
 namespace mimo {
 namespace {
 
-// splitmix64. Our own generator and shuffle, because the standard ones differ between libraries.
+// SplitMix64 from `seed` as it stands. The order of a run's batches hangs on this sequence.
 class Random {
  public:
   explicit Random(uint64_t seed) : state_(seed) {}
-
-  uint64_t Next() {
-    state_ += 0x9e3779b97f4a7c15ULL;
-    uint64_t z = state_;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
-    return z ^ (z >> 31);
-  }
+  uint64_t Next() { return MixBits(state_ += kGoldenGamma); }
 
  private:
   uint64_t state_;

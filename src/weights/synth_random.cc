@@ -7,6 +7,7 @@
 #include <numbers>
 
 #include "base/check.h"
+#include "base/mix_bits.h"
 #include "base/number_formats.h"
 #include "kernels/matrix_view.h"
 #include "weights/safetensors_writer.h"
@@ -15,7 +16,6 @@ namespace mimo {
 namespace {
 
 constexpr uint32_t kTableSize = 65536;
-constexpr uint64_t kGoldenGamma = 0x9e3779b97f4a7c15U;
 
 // Codes of FP8 weights are N(0, kFp8Spread) before rounding; the outermost quantile is 4.33 deviations out,
 // just inside the largest code 448.
@@ -27,14 +27,6 @@ constexpr float kMxFp4Spread = 2.0F;
 constexpr float kQ80Spread = 127.0F / 4.4F;
 // Makes the key of the scales of a Q8_0 tensor from the key of its codes.
 constexpr uint64_t kQ80ScaleKey = 0xd1b54a32d192ed03U;
-
-// The output function of SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators,
-// 2014).
-constexpr uint64_t MixBits(uint64_t value) {
-  value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9U;
-  value = (value ^ (value >> 27)) * 0x94d049bb133111ebU;
-  return value ^ (value >> 31);
-}
 
 // The middle of each of 65536 equally likely slices of N(0, 1), by Newton's method from slice to slice.
 std::vector<float> NormalQuantiles() {
