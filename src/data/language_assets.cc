@@ -1,26 +1,11 @@
-// The assembler copies the files, which CMake lists in language_assets.inc: adding a file to languages/ is
+// CMake lists the files in language_assets.inc: adding a file to languages/ is
 // all it takes.
 
 #include "data/language_assets.h"
 
-#define MIMO_LANGUAGE_ASSET(index, tag, path)                      \
-  __asm__(                                                         \
-      ".pushsection .rodata\n"                                     \
-      ".globl kMimoLanguage" #index "Begin, kMimoLanguage" #index  \
-      "End\n"                                                      \
-      ".hidden kMimoLanguage" #index "Begin, kMimoLanguage" #index \
-      "End\n"                                                      \
-      "kMimoLanguage" #index                                       \
-      "Begin:\n"                                                   \
-      ".incbin \"" path                                            \
-      "\"\n"                                                       \
-      "kMimoLanguage" #index                                       \
-      "End:\n"                                                     \
-      ".popsection\n");                                            \
-  extern "C" {                                                     \
-  extern const char kMimoLanguage##index##Begin[];                 \
-  extern const char kMimoLanguage##index##End[];                   \
-  }
+#include "base/embedded_file.h"
+
+#define MIMO_LANGUAGE_ASSET(index, tag, path) MIMO_EMBED_FILE(char, kMimoLanguage##index, path, 1)
 #include <language_assets.inc>  // made by CMake
 #undef MIMO_LANGUAGE_ASSET
 

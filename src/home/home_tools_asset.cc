@@ -1,26 +1,11 @@
 #include "home/home_tools_asset.h"
 
-#include <cstddef>
+#include "base/embedded_file.h"
 
-__asm__(
-    ".pushsection .rodata\n"
-    ".globl kMimoHomeToolsBegin, kMimoHomeToolsEnd\n"
-    ".hidden kMimoHomeToolsBegin, kMimoHomeToolsEnd\n"
-    "kMimoHomeToolsBegin:\n"
-    ".incbin \"" MIMO_HOME_TOOLS
-    "\"\n"
-    "kMimoHomeToolsEnd:\n"
-    ".popsection\n");
-
-extern "C" {
-extern const char kMimoHomeToolsBegin[];
-extern const char kMimoHomeToolsEnd[];
-}
+MIMO_EMBED_FILE(char, kMimoHomeTools, MIMO_HOME_TOOLS, 1)
 
 namespace mimo {
 
-std::string_view HomeToolsAsset() {
-  return {kMimoHomeToolsBegin, static_cast<size_t>(kMimoHomeToolsEnd - kMimoHomeToolsBegin)};
-}
+std::string_view HomeToolsAsset() { return {kMimoHomeToolsBegin, kMimoHomeToolsEnd}; }
 
 }  // namespace mimo

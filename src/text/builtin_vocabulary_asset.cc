@@ -1,22 +1,8 @@
-// The assembler copies the file: half a megabyte as a C++ array would take the compiler minutes.
-
 #include "text/builtin_vocabulary_asset.h"
 
-__asm__(
-    ".pushsection .rodata\n"
-    ".balign 16\n"
-    ".globl kMimoQwen2VocabularyBegin, kMimoQwen2VocabularyEnd\n"
-    ".hidden kMimoQwen2VocabularyBegin, kMimoQwen2VocabularyEnd\n"
-    "kMimoQwen2VocabularyBegin:\n"
-    ".incbin \"" MIMO_QWEN2_VOCABULARY
-    "\"\n"
-    "kMimoQwen2VocabularyEnd:\n"
-    ".popsection\n");
+#include "base/embedded_file.h"
 
-extern "C" {
-extern const uint8_t kMimoQwen2VocabularyBegin[];
-extern const uint8_t kMimoQwen2VocabularyEnd[];
-}
+MIMO_EMBED_FILE(uint8_t, kMimoQwen2Vocabulary, MIMO_QWEN2_VOCABULARY, 16)
 
 namespace mimo {
 
