@@ -67,9 +67,7 @@ class ReplyPrinter {
 
   // What the next prompt contains of this reply.
   ChatMessage message() const {
-    ChatMessage message;
-    message.role = "assistant";
-    message.content = content_;
+    ChatMessage message = TextMessage("assistant", content_);
     if (!reasoning_.empty()) message.reasoning_content = reasoning_;
     return message;
   }
@@ -117,17 +115,11 @@ Status Chat(const ChatFlags& flags) {
   CatchInterrupts();
   MIMO_ASSIGN_OR_RETURN(const ModelSession session, OpenModelSession(flags.model, 1));
   ChatRequest chat;
-  if (!flags.system.empty()) {
-    chat.messages.emplace_back();
-    chat.messages.back().role = "system";
-    chat.messages.back().content = flags.system;
-  }
+  if (!flags.system.empty()) chat.messages.push_back(TextMessage("system", flags.system));
   while (const std::optional<std::string> line = ReadLine()) {
     if (*line == "/exit") return {};
     if (line->empty()) continue;
-    chat.messages.emplace_back();
-    chat.messages.back().role = "user";
-    chat.messages.back().content = *line;
+    chat.messages.push_back(TextMessage("user", *line));
     MIMO_RETURN_IF_ERROR(Reply(session, flags.sampling, &chat));
   }
   return {};

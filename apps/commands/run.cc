@@ -28,16 +28,8 @@ struct RunFlags {
 
 ChatRequest MakeChatRequest(const RunFlags& flags, const std::string& prompt) {
   ChatRequest request;
-  if (!flags.system.empty()) {
-    ChatMessage system;
-    system.role = "system";
-    system.content = flags.system;
-    request.messages.push_back(system);
-  }
-  ChatMessage user;
-  user.role = "user";
-  user.content = prompt;
-  request.messages.push_back(user);
+  if (!flags.system.empty()) request.messages.push_back(TextMessage("system", flags.system));
+  request.messages.push_back(TextMessage("user", prompt));
   return request;
 }
 

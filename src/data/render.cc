@@ -12,32 +12,25 @@
 namespace mimo {
 namespace {
 
-ChatMessage Message(std::string role, std::string content) {
-  ChatMessage message;
-  message.role = std::move(role);
-  message.content = std::move(content);
-  return message;
-}
-
 void AddTurn(const ConversationTurn& turn, std::vector<ChatMessage>* messages) {
   MIMO_CHECK(turn.calls.size() == turn.results.size());
-  messages->push_back(Message("user", turn.user));
+  messages->push_back(TextMessage("user", turn.user));
   if (!turn.calls.empty()) {
-    messages->push_back(Message("assistant", ""));
+    messages->push_back(TextMessage("assistant", ""));
     messages->back().tool_calls = turn.calls;
     for (size_t i = 0; i < turn.calls.size(); ++i) {
-      messages->push_back(Message("tool", turn.results[i]));
+      messages->push_back(TextMessage("tool", turn.results[i]));
       messages->back().tool_call_id = turn.calls[i].id;
     }
   }
-  messages->push_back(Message("assistant", turn.reply));
+  messages->push_back(TextMessage("assistant", turn.reply));
 }
 
 // What stands before each answer: the text that the template adds to ask for one.
 Result<std::vector<TokenId>> GenerationPrompt(const ChatTemplate& chat_template, const Tokenizer& tokenizer) {
   ChatRequest request;
   request.enable_thinking = false;
-  request.messages.push_back(Message("user", ""));
+  request.messages.push_back(TextMessage("user", ""));
   MIMO_ASSIGN_OR_RETURN(const std::string with, chat_template.Render(request));
   request.add_generation_prompt = false;
   MIMO_ASSIGN_OR_RETURN(const std::string without, chat_template.Render(request));
@@ -53,7 +46,7 @@ ChatRequest ConversationRequest(const Conversation& conversation, size_t num_tur
   request.enable_thinking = false;
   request.tools = conversation.tools;
   request.messages.push_back(
-      Message("system", HomeSystemPrompt(conversation.home, conversation.speaker_area)));
+      TextMessage("system", HomeSystemPrompt(conversation.home, conversation.speaker_area)));
   for (size_t i = 0; i < num_turns; ++i) AddTurn(conversation.turns[i], &request.messages);
   return request;
 }

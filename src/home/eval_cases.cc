@@ -206,13 +206,10 @@ void MakeRecoveryCase(EvalCase& eval_case) {
   }
   bad.arguments["name"] = WordsOfId(record.bad_first_call);
   Home scratch = eval_case.home;
-  ChatMessage answer;
-  answer.role = "assistant";
+  ChatMessage answer = TextMessage("assistant", "");
   answer.tool_calls.push_back(bad);
-  ChatMessage result;
-  result.role = "tool";
+  ChatMessage result = TextMessage("tool", ApplyToolCall(scratch, bad, {}).text);
   result.tool_call_id = bad.id;
-  result.content = ApplyToolCall(scratch, bad, {}).text;
   eval_case.history = {std::move(answer), std::move(result)};
 }
 

@@ -7,17 +7,6 @@
 #include "home/home_tools.h"
 
 namespace mimo {
-namespace {
-
-ChatMessage Message(std::string role, std::string content) {
-  ChatMessage message;
-  message.role = std::move(role);
-  message.content = std::move(content);
-  return message;
-}
-
-}  // namespace
-
 EvalConversation::EvalConversation(const EvalCase& eval_case) : case_(eval_case) {
   context_.speaker_area = case_.speaker_area;
   context_.unix_seconds = case_.record->unix_seconds;
@@ -25,14 +14,14 @@ EvalConversation::EvalConversation(const EvalCase& eval_case) : case_(eval_case)
   // The same request as a training conversation's (data/render.h).
   request_.enable_thinking = false;
   request_.tools = case_.tools;
-  request_.messages.push_back(Message("system", HomeSystemPrompt(case_.home, case_.speaker_area)));
-  request_.messages.push_back(Message("user", case_.utterance));
+  request_.messages.push_back(TextMessage("system", HomeSystemPrompt(case_.home, case_.speaker_area)));
+  request_.messages.push_back(TextMessage("user", case_.utterance));
   request_.messages.insert(request_.messages.end(), case_.history.begin(), case_.history.end());
 }
 
 void EvalConversation::Receive(EvalReply reply) {
   MIMO_CHECK(!done_);
-  ChatMessage answer = Message("assistant", reply.text);
+  ChatMessage answer = TextMessage("assistant", reply.text);
   std::vector<ChatMessage> results;
   for (ToolCall& call : reply.calls) {
     if (call.id.empty()) {
@@ -40,7 +29,7 @@ void EvalConversation::Receive(EvalReply reply) {
     }
     const ToolOutcome outcome = ApplyToolCall(transcript_.home_after, call, context_);
     transcript_.all_calls_ok = transcript_.all_calls_ok && outcome.ok;
-    ChatMessage result = Message("tool", outcome.text);
+    ChatMessage result = TextMessage("tool", outcome.text);
     result.tool_call_id = call.id;
     results.push_back(std::move(result));
   }

@@ -213,6 +213,13 @@ Status ReadThinking(const Json& json, ChatRequest* request) {
 
 }  // namespace
 
+ChatMessage TextMessage(std::string role, std::string content) {
+  ChatMessage message;
+  message.role = std::move(role);
+  message.content = std::move(content);
+  return message;
+}
+
 Result<ChatRequest> ParseChatRequest(const Json& json) {
   if (!json.is_object()) return InvalidArgument("the request must be a JSON object");
   const Json* messages = FindGiven(json, "messages");

@@ -33,6 +33,9 @@ struct ChatMessage {
   std::vector<ToolDefinition> tools;             // offered from here on; only V2.6's template prints them
 };
 
+// A message that is nothing but text.
+ChatMessage TextMessage(std::string role, std::string content);
+
 struct ChatRequest {
   std::vector<ChatMessage> messages;
   std::vector<ToolDefinition> tools;

@@ -83,10 +83,7 @@ Result<std::vector<RolloutTask>> RolloutTasks(const Conversation& conversation, 
   std::vector<RolloutTask> tasks;
   for (size_t i = 0; i < conversation.turns.size(); ++i) {
     ChatRequest request = ConversationRequest(conversation, i);
-    ChatMessage user;
-    user.role = "user";
-    user.content = conversation.turns[i].user;
-    request.messages.push_back(std::move(user));
+    request.messages.push_back(TextMessage("user", conversation.turns[i].user));
     request.add_generation_prompt = true;
     MIMO_ASSIGN_OR_RETURN(const RenderedPrompt prompt, chat_template.RenderPrompt(request));
     tasks.push_back({.prompt = EncodePrompt(tokenizer, prompt),
