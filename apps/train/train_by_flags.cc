@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <exception>
+#include <fstream>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <string>
@@ -15,7 +17,6 @@
 #include "apps/commands/standard_streams.h"
 #include "base/json.h"
 #include "base/log.h"
-#include "base/mapped_file.h"
 #include "data/dataset_file.h"
 #include "train/launch_workers.h"
 #include "train/process_group.h"
@@ -23,9 +24,10 @@
 namespace mimo {
 namespace {
 
-// The command line of this process, to be run again.
-Result<std::vector<std::string>> OwnCommandLine() {
-  MIMO_ASSIGN_OR_RETURN(const std::string text, ReadTextFile("/proc/self/cmdline"));
+// The command line of this process, to be run again. Read as a stream: files of /proc have the size 0.
+std::vector<std::string> OwnCommandLine() {
+  std::ifstream file("/proc/self/cmdline", std::ios::binary);
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
   std::vector<std::string> arguments;
   for (size_t start = 0; start < text.size();) {
     const size_t end = std::min(text.find('\0', start), text.size());
@@ -117,8 +119,7 @@ Status TrainInThisProcess(const TrainingFlags& flags, const PrepareTask& prepare
 
 Status TrainByFlags(const TrainingFlags& flags, const PrepareTask& prepare) {
   if (flags.processes > 1 && !IsWorker()) {
-    MIMO_ASSIGN_OR_RETURN(const std::vector<std::string> arguments, OwnCommandLine());
-    return RunWorkers(flags.processes, arguments);
+    return RunWorkers(flags.processes, OwnCommandLine());
   }
   try {
     return TrainInThisProcess(flags, prepare);
