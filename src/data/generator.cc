@@ -276,11 +276,10 @@ class ConversationMaker {
   bool AddAnswer(std::string_view situation, const SlotWords& words, SituationMood mood) {
     TurnDraft draft;
     draft.situation = situation;
-    draft.mood = mood;
-    std::optional<std::string> phrase = language_.drafter.Say(situation, words, random_, &draft.slot_ranges);
+    std::optional<SaidSentence> said = language_.drafter.Say(situation, words, random_);
     std::optional<std::string> reply = language_.drafter.Reply(situation, words, "", random_);
-    if (!phrase || !reply) return false;
-    draft.phrase = *std::move(phrase);
+    if (!said || !reply) return false;
+    draft.SetSentence(*std::move(said), mood);
     ConversationTurn turn = TurnOf(draft);
     const bool verbatim = words.Said("syllables") != nullptr;
     turn.reply = verbatim ? *std::move(reply) : AsReplyText(language_.pack, *std::move(reply));
@@ -375,7 +374,8 @@ class ConversationMaker {
     for (int attempt = 0; attempt < 30 && parts.size() < num_parts; ++attempt) {
       const Situation& part = Situations()[language_.situation_choice.Draw(random_)];
       if (!TurnDrafter::IsJoinable(part)) continue;
-      std::optional<TurnDraft> draft = language_.drafter.Draft(part, View(), random_);
+      std::optional<TurnDraft> draft =
+          language_.drafter.Draft(part, View(), random_, SentenceUse::kPartOfAnother);
       if (!draft || !IsOffered(draft->call.name)) continue;
       if (IsHeldOut(*draft) && options_.part == DataPart::kTraining) continue;
       const bool repeats = std::any_of(parts.begin(), parts.end(), [&](const TurnDraft& other) {
@@ -392,9 +392,9 @@ class ConversationMaker {
       joined.situation += (i == 0 ? "(" : ",") + parts[i].situation;
     }
     joined.situation += ")";
-    std::optional<std::string> phrase = language_.drafter.Say(situation, words, random_, &joined.slot_ranges);
-    if (!phrase) return false;
-    joined.phrase = *std::move(phrase);
+    std::optional<SaidSentence> said = language_.drafter.Say(situation, words, random_);
+    if (!said) return false;
+    joined.SetSentence(*std::move(said), SituationMood::kCommand);
     return AddJoined(situation, joined, parts, words);
   }
 

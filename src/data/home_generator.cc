@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "data/rude_fragments.h"
 #include "text/unicode.h"
 
 namespace mimo {
@@ -237,6 +238,13 @@ WordInventor::WordInventor(const LanguagePack& pack) : has_case_(pack.has_case) 
 }
 
 std::string WordInventor::Invent(Random& random) const {
+  for (;;) {
+    std::string word = Draw(random);
+    if (!HoldsRudeFragment(word)) return word;
+  }
+}
+
+std::string WordInventor::Draw(Random& random) const {
   if (!characters_.empty() && random.Chance(0.8)) {
     std::string word;
     for (uint32_t i = random.Between(2, 4); i > 0; --i) word += random.Pick(characters_);

@@ -20,13 +20,15 @@ struct GeneratedHome {
 };
 
 // A word that nobody knows, so that it can only be copied: syllables where letters have case, else
-// characters from the pack's own words.
+// characters from the pack's own words. Never a rude one (rude_fragments.h).
 class WordInventor {
  public:
   explicit WordInventor(const LanguagePack& pack);
   std::string Invent(Random& random) const;
 
  private:
+  std::string Draw(Random& random) const;
+
   bool has_case_;
   std::vector<std::string> characters_;
 };

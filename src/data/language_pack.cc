@@ -152,6 +152,7 @@ void ReadSituations(PackReader& reader, LanguagePack& pack) {
     if (!value.is_object()) return reader.Fail(fmt::format("'situations.{}' must be an object", name));
     SituationWords& words = pack.situations[name];
     words.phrases = reader.ReadPhrases(reader.Find(value, "phrases"), name + ".phrases");
+    words.remarks = reader.ReadOptional(value, "remarks");
     words.replies = reader.ReadPhrases(reader.Find(value, "replies"), name + ".replies");
   });
 }

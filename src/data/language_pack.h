@@ -21,6 +21,7 @@ struct DeviceWords {
 
 struct SituationWords {
   std::vector<Phrase> phrases;
+  std::vector<Phrase> remarks;  // said as they are, never as a part of another sentence; may be empty
   std::vector<Phrase> replies;
 };
 

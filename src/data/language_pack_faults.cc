@@ -220,10 +220,13 @@ class FaultFinder {
     const SituationWords& words = found->second;
     double texts = 0;
     for (const Phrase& phrase : words.phrases) texts += phrase.Count();
-    if (words.phrases.size() < kPhrasesPerSituationMin && texts < kTextsPerSituationMin) {
-      Add("'situations.{}' has {} phrases with {} texts; at least {} phrases are needed", name,
-          words.phrases.size(), texts, kPhrasesPerSituationMin);
+    for (const Phrase& phrase : words.remarks) texts += phrase.Count();
+    const size_t num_phrases = words.phrases.size() + words.remarks.size();
+    if (num_phrases < kPhrasesPerSituationMin && texts < kTextsPerSituationMin) {
+      Add("'situations.{}' has {} phrases and remarks with {} texts; at least {} are needed", name,
+          num_phrases, texts, kPhrasesPerSituationMin);
     }
+    if (words.phrases.empty()) Add("'situations.{}' has remarks alone; a phrase is needed", name);
     double replies = 0;
     for (const Phrase& phrase : words.replies) replies += phrase.Count();
     if (name != "repeat.after_me" && replies < kRepliesPerSituationMin) {
@@ -231,6 +234,7 @@ class FaultFinder {
     }
     std::vector<std::string_view> slots = SituationSlots(name);
     CheckSlots(name, words.phrases, slots);
+    CheckSlots(name, words.remarks, slots);
     slots.push_back("result");
     CheckSlots(name, words.replies, slots);
   }

@@ -55,6 +55,12 @@ const std::string* SlotWords::Written(std::string_view slot) const {
   return nullptr;
 }
 
+void TurnDraft::SetSentence(SaidSentence said, SituationMood situation_mood) {
+  phrase = std::move(said.text);
+  slot_ranges = std::move(said.slot_ranges);
+  mood = said.is_remark ? SituationMood::kRemark : situation_mood;
+}
+
 TurnDrafter::TurnDrafter(const LanguagePack& pack, const HomeGenerator& homes)
     : pack_(pack), homes_(homes), values_(pack) {}
 
@@ -73,18 +79,17 @@ bool TurnDrafter::IsJoinable(const Situation& situation) {
   }
 }
 
-std::optional<TurnDraft> TurnDrafter::Draft(const Situation& situation, const HomeView& view,
-                                            Random& random) const {
+std::optional<TurnDraft> TurnDrafter::Draft(const Situation& situation, const HomeView& view, Random& random,
+                                            SentenceUse use) const {
   Binding binding{.situation = situation, .view = view, .random = random};
   if (!BindDevice(binding) || !BindPlace(binding) || !BindTimer(binding) || !BindValue(binding)) {
     return std::nullopt;
   }
   TurnDraft draft;
   draft.situation = situation.name;
-  draft.mood = situation.mood;
-  std::optional<std::string> phrase = Say(situation.name, binding.words, random, &draft.slot_ranges);
-  if (!phrase) return std::nullopt;
-  draft.phrase = *std::move(phrase);
+  std::optional<SaidSentence> said = Say(situation.name, binding.words, random, use);
+  if (!said) return std::nullopt;
+  draft.SetSentence(*std::move(said), situation.mood);
   if (!FinishCall(binding, draft)) return std::nullopt;
   draft.words = std::move(binding.words);
   draft.has_open_values = binding.has_open_values;
@@ -108,7 +113,7 @@ bool TurnDrafter::BindDevice(Binding& binding) const {
     const HomeArea* area = view.home.FindArea(device.area_id);
     if (place_matters && situation.place == SituationPlace::kArea && area == nullptr) continue;
     if (situation.place == SituationPlace::kFloor && (area == nullptr || area->floor_id.empty())) continue;
-    if (situation.place == SituationPlace::kHere && !view.speaker_id.empty() &&
+    if (place_matters && situation.place == SituationPlace::kHere && !view.speaker_id.empty() &&
         device.area_id != view.speaker_id) {
       continue;
     }
@@ -299,22 +304,26 @@ bool TurnDrafter::FinishCall(Binding& binding, TurnDraft& draft) const {
   return true;
 }
 
-std::optional<std::string> TurnDrafter::Say(std::string_view situation, const SlotWords& words,
-                                            Random& random, std::vector<TextRange>* slot_ranges) const {
+std::optional<SaidSentence> TurnDrafter::Say(std::string_view situation, const SlotWords& words,
+                                             Random& random, SentenceUse use) const {
   const auto found = pack_.situations.find(situation);
-  if (found == pack_.situations.end() || found->second.phrases.empty()) return std::nullopt;
+  if (found == pack_.situations.end()) return std::nullopt;
+  const std::vector<Phrase>& phrases = found->second.phrases;
+  const std::vector<Phrase>& remarks = found->second.remarks;
+  const size_t num_choices = phrases.size() + (use == SentenceUse::kAlone ? remarks.size() : 0);
+  if (num_choices == 0) return std::nullopt;
+  const size_t choice = random.Below(num_choices);
+  SaidSentence said{.text = {}, .slot_ranges = {}, .is_remark = choice >= phrases.size()};
+  const Phrase& phrase = said.is_remark ? remarks[choice - phrases.size()] : phrases[choice];
   bool complete = true;
-  std::string text = random.Pick(found->second.phrases)
-                         .Expand(
-                             random,
-                             [&](std::string_view slot, std::string& out) {
-                               const std::string* said = words.Said(slot);
-                               complete = complete && said != nullptr;
-                               if (said != nullptr) out += *said;
-                             },
-                             slot_ranges);
-  if (!complete || text.empty()) return std::nullopt;
-  return text;
+  const SlotFiller fill = [&](std::string_view slot, std::string& out) {
+    const std::string* word = words.Said(slot);
+    complete = complete && word != nullptr;
+    if (word != nullptr) out += *word;
+  };
+  said.text = phrase.Expand(random, fill, &said.slot_ranges);
+  if (!complete || said.text.empty()) return std::nullopt;
+  return said;
 }
 
 std::optional<std::string> TurnDrafter::Reply(std::string_view situation, const SlotWords& words,

@@ -1,6 +1,7 @@
 #pragma once
 // One request for one situation: which device, place and values, what the user says, what the call must be.
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
@@ -48,6 +49,15 @@ struct HomeView {
   std::vector<std::string> lower_names;  // [num_devices] for finding names in sentences
 };
 
+// Remarks ("it's too dark in here") stand alone only.
+enum class SentenceUse : uint8_t { kAlone, kPartOfAnother };
+
+struct SaidSentence {
+  std::string text;
+  std::vector<TextRange> slot_ranges;
+  bool is_remark = false;
+};
+
 struct TurnDraft {
   std::string situation;
   std::string phrase;  // what the user says, before politeness and typos
@@ -58,6 +68,9 @@ struct TurnDraft {
   // The call's values come from an unbounded set (names, numbers, texts), so that a part of the combinations
   // can be held out without taking a meaning away from the training.
   bool has_open_values = false;
+
+  // Sets `phrase`, `slot_ranges` and `mood`.
+  void SetSentence(SaidSentence said, SituationMood situation_mood);
 };
 
 // Immutable; any thread. `pack` and `homes` must outlive it.
@@ -66,14 +79,15 @@ class TurnDrafter {
   TurnDrafter(const LanguagePack& pack, const HomeGenerator& homes);
 
   // Empty where the home lacks what the situation needs, or the draw would be ambiguous; draw again then.
-  std::optional<TurnDraft> Draft(const Situation& situation, const HomeView& view, Random& random) const;
+  std::optional<TurnDraft> Draft(const Situation& situation, const HomeView& view, Random& random,
+                                 SentenceUse use = SentenceUse::kAlone) const;
 
   // The requests that can stand beside others in a sentence, or be said to happen later.
   static bool IsJoinable(const Situation& situation);
 
-  // A phrase of `situation` with its slots filled. Empty where the phrase wants a slot without words.
-  std::optional<std::string> Say(std::string_view situation, const SlotWords& words, Random& random,
-                                 std::vector<TextRange>* slot_ranges) const;
+  // A phrase or remark of `situation` with its slots filled. Empty where it wants a slot without words.
+  std::optional<SaidSentence> Say(std::string_view situation, const SlotWords& words, Random& random,
+                                  SentenceUse use = SentenceUse::kAlone) const;
   // A reply of `situation`, in the assistant's words; {result} is `result`. Empty as above.
   std::optional<std::string> Reply(std::string_view situation, const SlotWords& words,
                                    const std::string& result, Random& random) const;

@@ -248,7 +248,8 @@ bool TurnDrafter::BindCommand(Binding& binding) const {
   for (int attempt = 0; attempt < 20; ++attempt) {
     const Situation& situation = situations[binding.random.Below(situations.size())];
     if (!IsJoinable(situation) || situation.kinds.empty()) continue;
-    std::optional<TurnDraft> command = Draft(situation, binding.view, binding.random);
+    std::optional<TurnDraft> command =
+        Draft(situation, binding.view, binding.random, SentenceUse::kPartOfAnother);
     if (!command) continue;
     binding.arguments["conversation_command"] = command->phrase;
     binding.words.Set("command", std::move(command->phrase));
