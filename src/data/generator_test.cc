@@ -150,6 +150,27 @@ TEST(ConversationGenerator, OffersNoToolThatARefusalWouldNeed) {
   EXPECT_GT(num_refusals, 25);
 }
 
+TEST(ConversationGenerator, TimesCommandsButNoStatementsOrQuestions) {
+  GeneratorOptions options;
+  options.seed = 8;
+  options.languages = {{"en", 1.0}};
+  auto generator = *ConversationGenerator::Create(options);
+  int num_timed = 0;
+  for (int i = 0; i < 3000; ++i) {
+    const Conversation conversation = generator.Next();
+    for (const ConversationTurn& turn : conversation.turns) {
+      if (turn.situation != "timer.command" || turn.calls.empty()) continue;
+      ++num_timed;
+      const std::string command = turn.calls[0].arguments.at("conversation_command").get<std::string>();
+      for (const std::string_view start : {"it's ", "i ", "we ", "can ", "could ", "would ", "please "}) {
+        EXPECT_FALSE(command.starts_with(start)) << command;
+      }
+      EXPECT_THAT(command, testing::Not(testing::HasSubstr(" is too ")));
+    }
+  }
+  EXPECT_GT(num_timed, 50);
+}
+
 TEST(ConversationGenerator, KeepsToTheOptionsLimits) {
   GeneratorOptions options = AllLanguages(7);
   options.turns_max = 2;

@@ -39,6 +39,7 @@ TEST(UserTextMaker, IsPoliteOnlyInCommandsThatAreNotYet) {
   const std::string polite = "could you do it";
   EXPECT_GT(longest(plain, SituationMood::kCommand), plain.size() + 5);
   EXPECT_LE(longest(plain, SituationMood::kQuestion), plain.size() + 2);
+  EXPECT_LE(longest(plain, SituationMood::kRemark), plain.size() + 2);
   EXPECT_LE(longest(polite, SituationMood::kCommand), polite.size() + 2);
 }
 
