@@ -144,6 +144,7 @@ void ReadDevices(PackReader& reader, LanguagePack& pack) {
     words.names = reader.ReadPhrases(reader.Find(value, "names"), kind + ".names");
     words.singular = reader.ReadPhrases(reader.Find(value, "singular"), kind + ".singular");
     words.plural = reader.ReadPhrases(reader.Find(value, "plural"), kind + ".plural");
+    words.detected = reader.ReadOptional(value, "detected");
   });
 }
 

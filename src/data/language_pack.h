@@ -17,6 +17,7 @@ struct DeviceWords {
   std::vector<Phrase> names;
   std::vector<Phrase> singular;
   std::vector<Phrase> plural;
+  std::vector<Phrase> detected;  // what a binary_sensor notices, said after "is there"; may be empty
 };
 
 struct SituationWords {

@@ -184,6 +184,7 @@ class FaultFinder {
       CheckSlots(kind, words->names, {"area", "person", "syllables"});
       CheckSlots(kind, words->singular, {});
       CheckSlots(kind, words->plural, {});
+      CheckSlots(kind, words->detected, {});
     }
     for (const auto& [kind, states] : pack_.states) {
       for (const auto& [state, words] : states)
