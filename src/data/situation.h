@@ -31,6 +31,7 @@ enum class SituationValue {
   kFanSpeed,          // percent -> percentage
   kDegrees,           // -> temperature
   kState,             // -> state
+  kDetected,          // what a binary_sensor notices -> state "on"
   kDuration,          // -> hours, minutes, seconds
   kDurationCommand,   // and conversation_command
   kVolume,            // percent -> volume_level

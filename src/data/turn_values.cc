@@ -70,6 +70,13 @@ bool TurnDrafter::BindValue(Binding& binding) const {
     }
     case SituationValue::kState:
       return BindState(binding);
+    case SituationValue::kDetected: {
+      const DeviceWords* words = pack_.Device(DeviceKind(binding.domain, binding.device_class));
+      if (words == nullptr || words->detected.empty()) return false;
+      binding.words.Set("detected", random.Pick(words->detected).Expand(random));
+      binding.arguments["state"] = "on";
+      return true;
+    }
     case SituationValue::kDuration:
       BindDuration(binding, DrawDuration(random));
       return true;
