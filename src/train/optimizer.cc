@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "base/check.h"
+#include "train/bf16_gemm.h"
 
 namespace mimo {
 namespace {
@@ -26,19 +27,76 @@ torch::Tensor AsBatch(const torch::Tensor& tensor) {
   return tensor.dim() == 2 ? tensor.unsqueeze(0) : tensor;
 }
 
+// One step for a batch of wide matrices [count, rows, columns].
+void NewtonSchulzStep(torch::Tensor& x) {
+  const torch::Tensor gram = torch::bmm(x, x.transpose(1, 2));
+  const torch::Tensor polynomial =
+      torch::baddbmm(gram, gram, gram, /*beta=*/kNewtonSchulzB, /*alpha=*/kNewtonSchulzC);
+  x = torch::baddbmm(x, polynomial, x, /*beta=*/kNewtonSchulzA, /*alpha=*/1.0);
+}
+
+void Scale(const std::vector<float>& values, double factor, std::vector<float>& scaled) {
+  for (size_t i = 0; i < values.size(); ++i) scaled[i] = static_cast<float>(factor) * values[i];
+}
+
+// All steps for one wide matrix [rows, columns], in place.
+void NewtonSchulzBf16(int64_t rows, int64_t columns, float* matrix) {
+  std::vector<float> x(matrix, matrix + rows * columns);
+  std::vector<float> next(x.size());
+  std::vector<float> gram(static_cast<size_t>(rows * rows));
+  std::vector<float> scaled_gram(gram.size());
+  std::vector<float> polynomial(gram.size());
+  for (int step = 0; step < kNewtonSchulzSteps; ++step) {
+    const GemmOperand wide = {.data = x.data(), .row_stride = columns, .column_stride = 1};
+    const GemmOperand transposed = {.data = x.data(), .row_stride = 1, .column_stride = columns};
+    Bf16Gemm({.a = wide,
+              .b = transposed,
+              .c = gram.data(),
+              .c_stride = rows,
+              .rows = rows,
+              .columns = rows,
+              .depth = columns});
+    Scale(gram, kNewtonSchulzB, polynomial);
+    Scale(gram, kNewtonSchulzC, scaled_gram);
+    const auto square = [rows](const std::vector<float>& values) {
+      return GemmOperand{.data = values.data(), .row_stride = rows, .column_stride = 1};
+    };
+    Bf16Gemm({.a = square(scaled_gram),
+              .b = square(gram),
+              .c = polynomial.data(),
+              .c_stride = rows,
+              .rows = rows,
+              .columns = rows,
+              .depth = rows,
+              .output = GemmOutput::kAdd});
+    Scale(x, kNewtonSchulzA, next);
+    Bf16Gemm({.a = square(polynomial),
+              .b = wide,
+              .c = next.data(),
+              .c_stride = columns,
+              .rows = rows,
+              .columns = columns,
+              .depth = rows,
+              .output = GemmOutput::kAdd});
+    x.swap(next);
+  }
+  std::copy(x.begin(), x.end(), matrix);
+}
+
 }  // namespace
 
 torch::Tensor Orthogonalize(const torch::Tensor& matrices) {
+  const bool has_own_products = matrices.is_cpu() && Bf16GemmSupported();
   torch::Tensor x = matrices.is_cpu() ? matrices : matrices.to(torch::kBFloat16);
   const bool is_tall = x.size(1) > x.size(2);
   if (is_tall) x = x.transpose(1, 2);
   // The Frobenius norm bounds the largest singular value, so that the steps converge.
   x = x / (x.norm(2, {1, 2}, /*keepdim=*/true) + 1e-7);
-  for (int step = 0; step < kNewtonSchulzSteps; ++step) {
-    const torch::Tensor gram = torch::bmm(x, x.transpose(1, 2));
-    const torch::Tensor polynomial =
-        torch::baddbmm(gram, gram, gram, /*beta=*/kNewtonSchulzB, /*alpha=*/kNewtonSchulzC);
-    x = torch::baddbmm(x, polynomial, x, /*beta=*/kNewtonSchulzA, /*alpha=*/1.0);
+  if (has_own_products) {
+    x = x.contiguous();
+    for (int64_t i = 0; i < x.size(0); ++i) NewtonSchulzBf16(x.size(1), x.size(2), x[i].data_ptr<float>());
+  } else {
+    for (int step = 0; step < kNewtonSchulzSteps; ++step) NewtonSchulzStep(x);
   }
   if (is_tall) x = x.transpose(1, 2);
   return x.to(matrices.scalar_type());

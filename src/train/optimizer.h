@@ -28,8 +28,8 @@ struct OptimizerOptions {
 
 // An orthogonal matrix near to each of `matrices` [count, rows, columns], whatever their scale: five steps of
 // Newton and Schulz towards U V^T of the decomposition U S V^T, all matrices of the batch at once. Its
-// singular values end between about 0.7 and 1.2. Float32 on the CPU, bfloat16 on others. Source: K. Jordan,
-// "Muon: an optimizer for hidden layers in neural networks" (2024).
+// singular values end between about 0.7 and 1.2. Products in bfloat16 where the device has them, else in
+// float32. Source: K. Jordan, "Muon: an optimizer for hidden layers in neural networks" (2024).
 torch::Tensor Orthogonalize(const torch::Tensor& matrices);
 
 // Owns the moments, not the parameters. Not thread-safe.
