@@ -53,6 +53,16 @@ struct Language {
   WeightedChoice situation_choice;
 };
 
+// Nobody asks twice for the same in one sentence, nor to turn something on, dim it and turn it off.
+bool AreAtOdds(const ToolCall& first, const ToolCall& second) {
+  if (first.name == second.name && first.arguments == second.arguments) return true;
+  const auto name = first.arguments.find("name");
+  const auto other_name = second.arguments.find("name");
+  if (name == first.arguments.end() || other_name == second.arguments.end() || *name != *other_name)
+    return false;
+  return first.name == second.name || first.name == "HassTurnOff" || second.name == "HassTurnOff";
+}
+
 uint32_t DrawTurnCount(Random& random, uint32_t turns_max) {
   const uint32_t count = random.Chance(1.0 / 3) ? random.Between(1, 2) : random.Between(4, 12);
   return std::clamp(count, 1u, std::max(1u, turns_max));
@@ -379,7 +389,7 @@ class ConversationMaker {
       if (!draft || !IsOffered(draft->call.name)) continue;
       if (IsHeldOut(*draft) && options_.part == DataPart::kTraining) continue;
       const bool repeats = std::any_of(parts.begin(), parts.end(), [&](const TurnDraft& other) {
-        return other.call.name == draft->call.name && other.call.arguments == draft->call.arguments;
+        return AreAtOdds(other.call, draft->call);
       });
       if (!repeats) parts.push_back(*std::move(draft));
     }

@@ -171,6 +171,24 @@ TEST(ConversationGenerator, TimesCommandsButNoStatementsOrQuestions) {
   EXPECT_GT(num_timed, 50);
 }
 
+TEST(ConversationGenerator, NeverAsksInOneSentenceToTurnADeviceOnAndOff) {
+  auto generator = *ConversationGenerator::Create(AllLanguages(9));
+  int num_joined = 0;
+  for (int i = 0; i < 1500; ++i) {
+    const Conversation conversation = generator.Next();
+    for (const ConversationTurn& turn : conversation.turns) {
+      std::set<std::string> names;
+      for (const ToolCall& call : turn.calls) {
+        if (!call.name.starts_with("HassTurn") || !call.arguments.contains("name")) continue;
+        const std::string name = call.arguments.at("name").get<std::string>();
+        EXPECT_TRUE(names.insert(name).second) << turn.user;
+      }
+      num_joined += turn.calls.size() > 1 ? 1 : 0;
+    }
+  }
+  EXPECT_GT(num_joined, 200);
+}
+
 TEST(ConversationGenerator, KeepsToTheOptionsLimits) {
   GeneratorOptions options = AllLanguages(7);
   options.turns_max = 2;
