@@ -126,7 +126,7 @@ bool TurnDrafter::BindText(Binding& binding) const {
   const auto bind = [&](std::string_view slot, std::string_view list, const char* argument) {
     std::string text = AnyWord(list, random);
     binding.arguments[argument] = text;
-    binding.words.Set(slot, std::move(text));
+    binding.words.Set(slot, text);
     binding.has_open_values = true;
   };
   switch (binding.situation.value) {
@@ -194,7 +194,7 @@ bool TurnDrafter::BindTimer(Binding& binding) const {
     std::string name =
         random.Chance(0.12) ? homes_.inventor().Invent(random) : AnyWord("timer_names", random);
     binding.arguments["name"] = name;
-    binding.words.Set("timer", std::move(name));
+    binding.words.Set("timer", name);
     return true;
   }
   const Home& home = binding.view.home;
@@ -244,7 +244,7 @@ bool TurnDrafter::BindList(Binding& binding) const {
     item = (*items)[random.Below(items->size())].at("summary").get<std::string>();
   }
   binding.arguments["item"] = item;
-  binding.words.Set("item", std::move(item));
+  binding.words.Set("item", item);
   binding.has_open_values = true;
   return true;
 }
@@ -259,7 +259,7 @@ bool TurnDrafter::BindCommand(Binding& binding) const {
         Draft(situation, binding.view, binding.random, SentenceUse::kPartOfAnother);
     if (!command) continue;
     binding.arguments["conversation_command"] = command->phrase;
-    binding.words.Set("command", std::move(command->phrase));
+    binding.words.Set("command", command->phrase);
     return true;
   }
   return false;
