@@ -144,6 +144,8 @@ void DequantizeColumns(const MatrixView& matrix, uint32_t row, ColumnRange colum
       return DequantizeMxFp4(matrix, row, columns, out);
     case WeightType::kQ80:
       return DequantizeQ80(matrix, row, columns, out);
+    default:
+      break;
   }
 }
 

@@ -202,6 +202,8 @@ void MatMul(const MatMulArgs& args) {
       return MatMulRows<MxFp4Row>(args);
     case WeightType::kQ80:
       return MatMulRows<Q80Row>(args);
+    default:
+      break;
   }
 }
 

@@ -4,23 +4,73 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 
 namespace mimo {
 
-// How one element, or one block of elements, is stored.
+// How one element, or one block of consecutive columns of a row, is stored. The types from kQ80 on are ggml's
+// block types; block_layouts.h draws their blocks.
 enum class WeightType : uint8_t {
   kF32,
   kF16,
   kBf16,
   kFp8E4M3,  // one byte each, times a float32 scale per 128x128 block (released FP8 checkpoints)
   kMxFp4,    // two E2M1 codes a byte, the even column in the low nibble, times an E8M0 scale per 32 columns
-  kQ80,      // ggml's q8_0: blocks of 32 columns, each a float16 scale and 32 int8 codes, 34 bytes
+           // that stands apart (released MXFP4 checkpoints)
+  kQ80,
+  kQ40,
+  kQ41,
+  kQ50,
+  kQ51,
+  kQ2K,
+  kQ3K,
+  kQ4K,
+  kQ5K,
+  kQ6K,
+  kIq4Nl,
+  kIq4Xs,
+  kIq3S,
+  kIq3Xxs,
+  kIq2S,
+  kIq2Xs,
+  kIq2Xxs,
+  kIq1S,
+  kIq1M,
+  kMxFp4Block,  // ggml's mxfp4: the scale stands in front of each block's codes
+  kNvFp4,
 };
+constexpr uint32_t kNumWeightTypes = static_cast<uint32_t>(WeightType::kNvFp4) + 1;
 
 constexpr uint32_t kFp8BlockSize = 128;   // rows and columns that share one scale
 constexpr uint32_t kMxFp4BlockSize = 32;  // columns that share one scale
 constexpr uint32_t kQ80BlockSize = 32;    // columns that share one scale
 constexpr size_t kQ80BlockBytes = 34;     // the scale, then the codes
+constexpr uint32_t kBlockColumnsMax = 256;
+
+// The smallest piece of a row that can be read on its own.
+struct BlockGeometry {
+  const char* name;  // in messages and of `mimo inspect`
+  uint32_t columns;  // a row is a whole number of blocks
+  uint32_t bytes;    // without scales that stand apart
+};
+
+constexpr BlockGeometry kBlockGeometry[] = {
+    // In the order of WeightType.
+    {"f32", 1, 4},       {"f16", 1, 2},        {"bf16", 1, 2},      {"fp8_e4m3", 1, 1},   {"mxfp4", 32, 16},
+    {"q8_0", 32, 34},    {"q4_0", 32, 18},     {"q4_1", 32, 20},    {"q5_0", 32, 22},     {"q5_1", 32, 24},
+    {"q2_k", 256, 84},   {"q3_k", 256, 110},   {"q4_k", 256, 144},  {"q5_k", 256, 176},   {"q6_k", 256, 210},
+    {"iq4_nl", 32, 18},  {"iq4_xs", 256, 136}, {"iq3_s", 256, 110}, {"iq3_xxs", 256, 98}, {"iq2_s", 256, 82},
+    {"iq2_xs", 256, 74}, {"iq2_xxs", 256, 66}, {"iq1_s", 256, 50},  {"iq1_m", 256, 56},   {"mxfp4", 32, 17},
+    {"nvfp4", 64, 36},
+};
+static_assert(std::size(kBlockGeometry) == kNumWeightTypes);
+
+constexpr const BlockGeometry& GeometryOf(WeightType type) {
+  return kBlockGeometry[static_cast<size_t>(type)];
+}
+
+// Whether the type is one of ggml's block types, each block of which is decoded on its own.
+constexpr bool IsBlockType(WeightType type) { return type >= WeightType::kQ80; }
 
 // Non-owning; the checkpoint's mapping must outlive it. y = W x with W [rows, cols], row-major.
 // No pointer is assumed to be aligned: safetensors packs tensors end to end.
@@ -33,48 +83,20 @@ struct MatrixView {
 
   // kFp8E4M3: float32 [scale rows, ceil(cols / 128)]. The matrix consists of equal chunks of `rows_per_chunk`
   // rows, and the 128-row grid of scales starts anew in each: row r has the scale row (r / rows_per_chunk) *
-  // ceil(rows_per_chunk / 128) + (r % rows_per_chunk) / 128. kMxFp4: E8M0 bytes [rows, cols / 32]. Others:
-  // null.
+  // ceil(rows_per_chunk / 128) + (r % rows_per_chunk) / 128. kMxFp4: E8M0 bytes [rows, cols / 32]. kNvFp4:
+  // one float32 that multiplies every element, or null for 1. Others: null.
   const std::byte* scales = nullptr;
   uint32_t rows_per_chunk = 0;  // kFp8E4M3 only; = rows for an ordinary grid
 };
 
-// Bytes of one row of `data`, without the scales that stand apart from it.
+// Bytes of one row of `data`, without the scales that stand apart from it. Requires: whole blocks.
 constexpr size_t RowBytes(WeightType type, uint32_t cols) {
-  switch (type) {
-    case WeightType::kF32:
-      return size_t{4} * cols;
-    case WeightType::kF16:
-    case WeightType::kBf16:
-      return size_t{2} * cols;
-    case WeightType::kFp8E4M3:
-      return cols;
-    case WeightType::kMxFp4:
-      return cols / 2;
-    case WeightType::kQ80:
-      return cols / kQ80BlockSize * kQ80BlockBytes;
-  }
-  return 0;
+  const BlockGeometry& block = GeometryOf(type);
+  return size_t{cols / block.columns} * block.bytes;
 }
 
 // The name used in messages and by `mimo inspect`.
-constexpr const char* WeightTypeName(WeightType type) {
-  switch (type) {
-    case WeightType::kF32:
-      return "f32";
-    case WeightType::kF16:
-      return "f16";
-    case WeightType::kBf16:
-      return "bf16";
-    case WeightType::kFp8E4M3:
-      return "fp8_e4m3";
-    case WeightType::kMxFp4:
-      return "mxfp4";
-    case WeightType::kQ80:
-      return "q8_0";
-  }
-  return "?";
-}
+constexpr const char* WeightTypeName(WeightType type) { return GeometryOf(type).name; }
 
 // Columns [begin, end) of one row.
 struct ColumnRange {

@@ -166,7 +166,7 @@ class WeightBinder {
     }
     if (tensor->type == StoredType::kGgufQuantized) {
       return Unimplemented(
-          "tensor '{}' is stored as {} ({}): of the quantised GGUF types, only q8_0 is supported", spec.name,
+          "tensor '{}' is stored as {} ({}): no MiMo model is published in this type", spec.name,
           tensor->type_name, checkpoint_.Where(*tensor));
     }
     const bool plain = tensor->type == StoredType::kF32 || tensor->type == StoredType::kF16 ||

@@ -36,8 +36,29 @@ enum class StoredType : uint8_t {
   kI64,
   kF64,
   kBool,
+  // ggml's block types, in the order of WeightType.
   kQ80,
-  kGgufQuantized,  // another block type of ggml
+  kQ40,
+  kQ41,
+  kQ50,
+  kQ51,
+  kQ2K,
+  kQ3K,
+  kQ4K,
+  kQ5K,
+  kQ6K,
+  kIq4Nl,
+  kIq4Xs,
+  kIq3S,
+  kIq3Xxs,
+  kIq2S,
+  kIq2Xs,
+  kIq2Xxs,
+  kIq1S,
+  kIq1M,
+  kMxFp4Block,
+  kNvFp4,
+  kGgufQuantized,  // a block type of ggml that no published model stores: q8_1, q8_k, tq1_0, tq2_0
   kOther,          // a type of the format that no MiMo tensor has
 };
 
@@ -45,7 +66,7 @@ enum class StoredType : uint8_t {
 struct StoredTensor {
   std::string name;
   StoredType type = StoredType::kF32;
-  std::string type_name;  // as the file spells it: "BF16", "q4_K"
+  std::string type_name;  // of safetensors as the file spells it: "BF16"; of GGUF "q4_k"
   std::vector<uint64_t> shape;
   uint32_t file_index = 0;
   uint64_t offset = 0;              // of the first byte, from the start of the file

@@ -9,6 +9,8 @@
 #include <utility>
 
 #include "base/check.h"
+#include "kernels/matrix_view.h"
+#include "weights/stored_type.h"
 
 namespace mimo {
 namespace {
@@ -21,48 +23,51 @@ constexpr uint32_t kDimensionsMax = 4;
 constexpr uint64_t kAlignmentDefault = 32;
 constexpr uint64_t kAlignmentMax = 1U << 20;
 
-// ggml element types. A quantised one stores blocks of `block` elements of the innermost dimension.
+// ggml's element types. A quantised one stores blocks of elements of the innermost dimension.
 struct ElementType {
-  uint32_t id;
-  const char* name;
+  uint32_t id;  // on-disk values: never renumber
   StoredType type;
-  uint32_t block;
-  uint32_t bytes;  // of one block
+  BlockGeometry block;
 };
 
+constexpr ElementType Readable(uint32_t id, StoredType type) {
+  return {id, type, GeometryOf(WeightTypeOf(type).value())};
+}
+
 constexpr ElementType kElementTypes[] = {
-    {0, "f32", StoredType::kF32, 1, 4},
-    {1, "f16", StoredType::kF16, 1, 2},
-    {2, "q4_0", StoredType::kGgufQuantized, 32, 18},
-    {3, "q4_1", StoredType::kGgufQuantized, 32, 20},
-    {6, "q5_0", StoredType::kGgufQuantized, 32, 22},
-    {7, "q5_1", StoredType::kGgufQuantized, 32, 24},
-    {8, "q8_0", StoredType::kQ80, 32, 34},
-    {9, "q8_1", StoredType::kGgufQuantized, 32, 36},
-    {10, "q2_K", StoredType::kGgufQuantized, 256, 84},
-    {11, "q3_K", StoredType::kGgufQuantized, 256, 110},
-    {12, "q4_K", StoredType::kGgufQuantized, 256, 144},
-    {13, "q5_K", StoredType::kGgufQuantized, 256, 176},
-    {14, "q6_K", StoredType::kGgufQuantized, 256, 210},
-    {15, "q8_K", StoredType::kGgufQuantized, 256, 292},
-    {16, "iq2_xxs", StoredType::kGgufQuantized, 256, 66},
-    {17, "iq2_xs", StoredType::kGgufQuantized, 256, 74},
-    {18, "iq3_xxs", StoredType::kGgufQuantized, 256, 98},
-    {19, "iq1_s", StoredType::kGgufQuantized, 256, 50},
-    {20, "iq4_nl", StoredType::kGgufQuantized, 32, 18},
-    {21, "iq3_s", StoredType::kGgufQuantized, 256, 110},
-    {22, "iq2_s", StoredType::kGgufQuantized, 256, 82},
-    {23, "iq4_xs", StoredType::kGgufQuantized, 256, 136},
-    {24, "i8", StoredType::kI8, 1, 1},
-    {25, "i16", StoredType::kI16, 1, 2},
-    {26, "i32", StoredType::kI32, 1, 4},
-    {27, "i64", StoredType::kI64, 1, 8},
-    {28, "f64", StoredType::kF64, 1, 8},
-    {29, "iq1_m", StoredType::kGgufQuantized, 256, 56},
-    {30, "bf16", StoredType::kBf16, 1, 2},
-    {34, "tq1_0", StoredType::kGgufQuantized, 256, 54},
-    {35, "tq2_0", StoredType::kGgufQuantized, 256, 66},
-    {39, "mxfp4", StoredType::kGgufQuantized, 32, 17},
+    Readable(0, StoredType::kF32),
+    Readable(1, StoredType::kF16),
+    Readable(2, StoredType::kQ40),
+    Readable(3, StoredType::kQ41),
+    Readable(6, StoredType::kQ50),
+    Readable(7, StoredType::kQ51),
+    Readable(8, StoredType::kQ80),
+    {9, StoredType::kGgufQuantized, {"q8_1", 32, 36}},
+    Readable(10, StoredType::kQ2K),
+    Readable(11, StoredType::kQ3K),
+    Readable(12, StoredType::kQ4K),
+    Readable(13, StoredType::kQ5K),
+    Readable(14, StoredType::kQ6K),
+    {15, StoredType::kGgufQuantized, {"q8_k", 256, 292}},
+    Readable(16, StoredType::kIq2Xxs),
+    Readable(17, StoredType::kIq2Xs),
+    Readable(18, StoredType::kIq3Xxs),
+    Readable(19, StoredType::kIq1S),
+    Readable(20, StoredType::kIq4Nl),
+    Readable(21, StoredType::kIq3S),
+    Readable(22, StoredType::kIq2S),
+    Readable(23, StoredType::kIq4Xs),
+    {24, StoredType::kI8, {"i8", 1, 1}},
+    {25, StoredType::kI16, {"i16", 1, 2}},
+    {26, StoredType::kI32, {"i32", 1, 4}},
+    {27, StoredType::kI64, {"i64", 1, 8}},
+    {28, StoredType::kF64, {"f64", 1, 8}},
+    Readable(29, StoredType::kIq1M),
+    Readable(30, StoredType::kBf16),
+    {34, StoredType::kGgufQuantized, {"tq1_0", 256, 54}},
+    {35, StoredType::kGgufQuantized, {"tq2_0", 256, 66}},
+    Readable(39, StoredType::kMxFp4Block),
+    Readable(40, StoredType::kNvFp4),
 };
 
 // Bytes of one scalar; 0 for strings, arrays and unknown types.
@@ -182,10 +187,10 @@ const ElementType* FindElementType(uint32_t id) {
 // `shape` is outermost first; the block runs along the last dimension. Nothing when it does not divide or
 // the product overflows.
 std::optional<uint64_t> TensorBytes(const std::vector<uint64_t>& shape, const ElementType& type) {
-  if (shape.back() % type.block != 0) return std::nullopt;
-  uint64_t bytes = type.bytes;
+  if (shape.back() % type.block.columns != 0) return std::nullopt;
+  uint64_t bytes = type.block.bytes;
   for (size_t i = 0; i < shape.size(); ++i) {
-    const uint64_t extent = i + 1 == shape.size() ? shape[i] / type.block : shape[i];
+    const uint64_t extent = i + 1 == shape.size() ? shape[i] / type.block.columns : shape[i];
     if (extent != 0 && bytes > std::numeric_limits<uint64_t>::max() / extent) return std::nullopt;
     bytes *= extent;
   }
@@ -219,10 +224,10 @@ Result<DirectoryEntry> ReadDirectoryEntry(Cursor& cursor) {
                          begin);
   }
   entry.tensor.type = type->type;
-  entry.tensor.type_name = type->name;
+  entry.tensor.type_name = type->block.name;
   const std::optional<uint64_t> bytes = TensorBytes(entry.tensor.shape, *type);
   if (!bytes.has_value()) {
-    return DataLoss("{} of type {} has the impossible shape [{}] ({}, offset {})", what, type->name,
+    return DataLoss("{} of type {} has the impossible shape [{}] ({}, offset {})", what, type->block.name,
                     fmt::join(entry.tensor.shape, ","), cursor.file_name(), begin);
   }
   entry.bytes = *bytes;
@@ -358,6 +363,14 @@ std::optional<int64_t> GgufFile::Integer(std::string_view key) const {
   const GgufValue* const value = Find(key);
   if (value == nullptr || value->is_array) return std::nullopt;
   return value->Integer();
+}
+
+std::optional<uint32_t> GgmlTypeId(StoredType type) {
+  if (type == StoredType::kGgufQuantized) return std::nullopt;
+  for (const ElementType& known : kElementTypes) {
+    if (known.type == type) return known.id;
+  }
+  return std::nullopt;
 }
 
 Result<GgufFile> ParseGguf(std::span<const std::byte> file, std::string_view file_name) {

@@ -60,6 +60,9 @@ struct GgufFile {
   std::optional<int64_t> Integer(std::string_view key) const;
 };
 
+// ggml's number for the type in a tensor directory; nothing when it has none.
+std::optional<uint32_t> GgmlTypeId(StoredType type);
+
 // The result points into `file`, which must outlive it. `file_name` is for messages.
 Result<GgufFile> ParseGguf(std::span<const std::byte> file, std::string_view file_name);
 

@@ -63,13 +63,13 @@ TEST(ParseGguf, NamesTensorFileAndOffsetOfATruncation) {
                           file.size() - 64));
 }
 
-TEST(ParseGguf, KnowsQuantisedTypesByName) {
+TEST(ParseGguf, KnowsTheNameOfATypeThatNoKernelReads) {
   const std::string file =
-      GgufBuilder().Tensor({"x", StoredType::kU8, {2, 256}, std::string(288, '\0')}, 12).Bytes();
+      GgufBuilder().Tensor({"x", StoredType::kU8, {2, 256}, std::string(584, '\0')}, 15).Bytes();
   const auto gguf = ParseGguf(Bytes(file), "m.gguf");
   ASSERT_TRUE(gguf.has_value()) << gguf.error().message;
   EXPECT_EQ(gguf->tensors[0].type, StoredType::kGgufQuantized);
-  EXPECT_EQ(gguf->tensors[0].type_name, "q4_K");
+  EXPECT_EQ(gguf->tensors[0].type_name, "q8_k");
 }
 
 TEST(ParseGguf, RefusesQ80RowsThatAreNotWholeBlocks) {

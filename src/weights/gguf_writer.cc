@@ -2,6 +2,7 @@
 
 #include <bit>
 #include <cstring>
+#include <optional>
 #include <type_traits>
 
 #include "base/check.h"
@@ -26,22 +27,6 @@ void AppendString(std::string& out, std::string_view text) {
 }
 
 uint64_t AlignUp(uint64_t offset) { return (offset + kAlignment - 1) / kAlignment * kAlignment; }
-
-// On-disk values of ggml's tensor types.
-uint32_t GgmlType(StoredType type) {
-  switch (type) {
-    case StoredType::kF32:
-      return 0;
-    case StoredType::kF16:
-      return 1;
-    case StoredType::kQ80:
-      return 8;
-    case StoredType::kBf16:
-      return 30;
-    default:
-      MIMO_CHECK(false);
-  }
-}
 
 }  // namespace
 
@@ -109,7 +94,9 @@ std::string GgufHeaderBuilder::Finish(std::span<TensorLayout> tensors) const {
     Append(header, static_cast<uint32_t>(tensor.shape.size()));
     // GGUF lists the innermost dimension first.
     for (size_t i = tensor.shape.size(); i-- > 0;) Append(header, tensor.shape[i]);
-    Append(header, GgmlType(tensor.type));
+    const std::optional<uint32_t> type_id = GgmlTypeId(tensor.type);
+    MIMO_CHECK(type_id.has_value());
+    Append(header, *type_id);
     Append(header, position);
     tensor.offset = position;
     position = AlignUp(position + tensor.num_bytes());

@@ -25,7 +25,7 @@ class GgufHeaderBuilder {
   void AddStringArray(std::string_view key, std::span<const std::string> values);
 
   // Sets the offsets, each a multiple of 32, in the given order, and returns the bytes that stand before the
-  // first tensor. Requires: types F32, F16, BF16 or Q8_0; nothing is added afterwards.
+  // first tensor. Requires: types that GgmlTypeId knows; nothing is added afterwards.
   std::string Finish(std::span<TensorLayout> tensors) const;
 
  private:

@@ -20,6 +20,7 @@
 #include "weights/output_file.h"
 #include "weights/quantize_row.h"
 #include "weights/safetensors_writer.h"
+#include "weights/stored_type.h"
 #include "weights/tensor_table.h"
 
 namespace mimo {
@@ -170,24 +171,6 @@ class RowFinder {
   std::vector<RowRange> ranges_;
 };
 
-// The same number format in the file as in the view, so that rows can be copied.
-std::optional<StoredType> StoredTypeOf(WeightType type) {
-  switch (type) {
-    case WeightType::kF32:
-      return StoredType::kF32;
-    case WeightType::kF16:
-      return StoredType::kF16;
-    case WeightType::kBf16:
-      return StoredType::kBf16;
-    case WeightType::kQ80:
-      return StoredType::kQ80;
-    case WeightType::kFp8E4M3:
-    case WeightType::kMxFp4:
-      break;
-  }
-  return std::nullopt;
-}
-
 // Chooses the type of each tensor.
 class TypeChooser {
  public:
@@ -207,8 +190,8 @@ class TypeChooser {
   StoredType Choose(const TensorSpec& spec, const MatrixView& source) {
     if (spec.shape.size() == 1) return StoredType::kF32;
     if (spec.role == TensorRole::kRouter) {
-      const StoredType stored = StoredTypeOf(source.type).value_or(StoredType::kF32);
-      return stored == StoredType::kQ80 ? StoredType::kF32 : stored;
+      const StoredType stored = GgufTypeOf(source.type).value_or(StoredType::kF32);
+      return IsBlockType(stored) ? StoredType::kF32 : stored;
     }
     StoredType type = type_;
     for (Rule& entry : rules_) {
@@ -330,7 +313,7 @@ class RowWriter {
       if (range + 1 != tensor.ranges.end() && row >= (range + 1)->first_row) ++range;
       const auto source_row = static_cast<uint32_t>(row - range->first_row + range->begin);
       std::byte* const to = buffers.bytes.data() + (row - begin) * row_bytes;
-      if (StoredTypeOf(range->matrix.type) == tensor.layout.type) {
+      if (GgufTypeOf(range->matrix.type) == tensor.layout.type && range->matrix.scales == nullptr) {
         std::memcpy(to, range->matrix.data + source_row * range->matrix.row_bytes, row_bytes);
         continue;
       }

@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/json.h"
 #include "kernels/matrix_view.h"
+#include "weights/stored_type.h"
 
 namespace mimo {
 namespace {
@@ -50,7 +51,10 @@ uint64_t StoredTypeSize(StoredType type) {
 uint64_t TensorLayout::num_bytes() const {
   uint64_t elements = 1;
   for (const uint64_t extent : shape) elements *= extent;
-  if (type == StoredType::kQ80) return elements / kQ80BlockSize * kQ80BlockBytes;
+  if (IsBlockType(type)) {
+    const BlockGeometry& block = GeometryOf(BlockWeightType(type));
+    return elements / block.columns * block.bytes;
+  }
   return elements * StoredTypeSize(type);
 }
 

@@ -18,7 +18,7 @@ struct TensorLayout {
   std::vector<uint64_t> shape;  // outermost first
   uint64_t offset = 0;          // from the start of the file; set by the writers
 
-  // Requires: a type of plain elements, or kQ80 with rows of whole blocks.
+  // Requires: a type of plain elements, or a block type with rows of whole blocks.
   uint64_t num_bytes() const;
 };
 
