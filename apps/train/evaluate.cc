@@ -1,4 +1,5 @@
-// `mimo-train evaluate`: exactness on held-out combinations of the generator.
+// `mimo-train evaluate`: exactness on held-out combinations of the generator, and what the MTP heads would
+// save.
 
 #include <CLI/CLI.hpp>
 #include <memory>
@@ -7,6 +8,7 @@
 #include "apps/commands/interrupt.h"
 #include "apps/commands/standard_streams.h"
 #include "apps/train/builder_progress.h"
+#include "apps/train/draft_score.h"
 #include "apps/train/generator_flags.h"
 #include "apps/train/train_command.h"
 #include "train/held_out_score.h"
@@ -28,12 +30,12 @@ Json CallsToJson(const std::vector<ToolCall>& calls) {
   return json;
 }
 
-std::string MissLine(const HeldOutMiss& miss) {
-  return DumpJson({{"situation", miss.situation},
-                   {"user", miss.user},
-                   {"due", CallsToJson(miss.due)},
-                   {"made", CallsToJson(miss.made)},
-                   {"text", miss.text}}) +
+std::string MissLine(const RolloutTask& task, const Rollout& rollout) {
+  return DumpJson({{"situation", task.turn.situation},
+                   {"user", task.turn.user},
+                   {"due", CallsToJson(task.turn.calls)},
+                   {"made", CallsToJson(rollout.calls)},
+                   {"text", rollout.text}}) +
          "\n";
 }
 
@@ -44,14 +46,17 @@ Status Evaluate(EvaluateFlags& flags) {
   rollout.temperature = 0;
   rollout.num_threads = flags.threads;
   MIMO_ASSIGN_OR_RETURN(RolloutSampler sampler, RolloutSampler::Open(flags.model, rollout));
+  MIMO_ASSIGN_OR_RETURN(DraftScore drafts, DraftScore::Open(flags.model, flags.threads));
   BuilderBar bar("evaluate", flags.options.turns_max);
-  Status written;
+  const auto on_answer = [&](const RolloutTask& task, const Rollout& rollout) -> Status {
+    if (drafts.has_heads()) MIMO_RETURN_IF_ERROR(drafts.Add(task.prompt, rollout.tokens));
+    return flags.show_misses && rollout.reward != 1 ? WriteStdout(MissLine(task, rollout)) : Status();
+  };
   MIMO_ASSIGN_OR_RETURN(const HeldOutScore score,
-                        ScoreHeldOut(sampler, flags.options, bar.Callback(), [&](const HeldOutMiss& miss) {
-                          if (flags.show_misses && written) written = WriteStdout(MissLine(miss));
-                        }));
-  MIMO_RETURN_IF_ERROR(written);
-  return WriteStdout(DumpJson(HeldOutScoreToJson(score)) + "\n");
+                        ScoreHeldOut(sampler, flags.options, bar.Callback(), on_answer));
+  Json json = HeldOutScoreToJson(score);
+  if (drafts.has_heads()) json["drafts"] = drafts.ToJson();
+  return WriteStdout(DumpJson(json) + "\n");
 }
 
 }  // namespace

@@ -56,7 +56,7 @@ Json HeldOutScoreToJson(const HeldOutScore& score) {
 
 Result<HeldOutScore> ScoreHeldOut(RolloutSampler& sampler, const HeldOutOptions& options,
                                   const std::function<Status(uint64_t turns_done)>& on_progress,
-                                  const std::function<void(const HeldOutMiss& miss)>& on_miss) {
+                                  const HeldOutListener& on_answer) {
   GeneratorOptions data = options.data;
   data.part = DataPart::kHeldOut;
   MIMO_ASSIGN_OR_RETURN(ConversationGenerator generator, ConversationGenerator::Create(data));
@@ -71,7 +71,7 @@ Result<HeldOutScore> ScoreHeldOut(RolloutSampler& sampler, const HeldOutOptions&
       Count(score.by_group[GroupOf(turn)], right);
       Count(score.by_situation[turn.situation.substr(0, turn.situation.find('('))], right);
       if (!turn.calls.empty()) Count(score.by_language[tasks[i].language], right);
-      if (!right) on_miss({turn.situation, turn.user, turn.calls, rollouts[i].calls, rollouts[i].text});
+      MIMO_RETURN_IF_ERROR(on_answer(tasks[i], rollouts[i]));
     }
     done += tasks.size();
     MIMO_RETURN_IF_ERROR(on_progress(done));

@@ -26,23 +26,18 @@ struct HeldOutScore {
 };
 Json HeldOutScoreToJson(const HeldOutScore& score);
 
-struct HeldOutMiss {
-  std::string situation;
-  std::string user;
-  std::vector<ToolCall> due;
-  std::vector<ToolCall> made;
-  std::string text;
-};
-
 struct HeldOutOptions {
   GeneratorOptions data;  // its part is set to kHeldOut
   uint64_t turns_max = 2000;
 };
 
-// Answers greedily. `on_progress` gets the turns done and may end the work by an error; `on_miss` every turn
-// that is not exactly right.
+// Hears of every answer; an error ends the work.
+using HeldOutListener = std::function<Status(const RolloutTask& task, const Rollout& rollout)>;
+
+// Answers greedily. Right is what has the reward 1. `on_progress` gets the turns done and may end the work by
+// an error, too.
 Result<HeldOutScore> ScoreHeldOut(RolloutSampler& sampler, const HeldOutOptions& options,
                                   const std::function<Status(uint64_t turns_done)>& on_progress,
-                                  const std::function<void(const HeldOutMiss& miss)>& on_miss);
+                                  const HeldOutListener& on_answer);
 
 }  // namespace mimo

@@ -62,7 +62,7 @@ expect_success mtp "$trainer" mtp --model sft/model --heads 2 "${short[@]}" --st
 expect_success distill "$trainer" distill --student sft/model --teacher pretrain/model --steps 1 --tasks 2 --answers 2 \
   --out distill
 expect_success evaluate "$trainer" evaluate --model mtp/model --turns 20
-grep -q '"one call"' evaluate.out || fail "evaluate: no score: $(cat evaluate.out)"
+grep -q '"one call".*"accepted_per_step"' evaluate.out || fail "evaluate: no score: $(cat evaluate.out)"
 expect_success quantize "$mimo" quantize mtp/model small.gguf --type q8_0
 expect_success run "$mimo" run --model small.gguf -n 8 -p hello
 
