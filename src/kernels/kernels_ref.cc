@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <vector>
 
 #include "base/number_formats.h"
@@ -83,71 +82,7 @@ void AddScaled(const float* x, float factor, uint32_t size, float* sum) {
   for (uint32_t i = 0; i < size; ++i) sum[i] += factor * x[i];
 }
 
-template <typename Element>
-void DequantizePlain(const std::byte* row, ColumnRange columns, float* out) {
-  for (uint32_t c = columns.begin; c < columns.end; ++c) {
-    Element element;
-    std::memcpy(&element, row + size_t{c} * sizeof(Element), sizeof(Element));
-    *out++ = ToFloat(element);
-  }
-}
-
-void DequantizeFp8(const MatrixView& matrix, uint32_t row, ColumnRange columns, float* out) {
-  const uint32_t scale_cols = (matrix.cols + kFp8BlockSize - 1) / kFp8BlockSize;
-  const uint32_t scale_rows_per_chunk = (matrix.rows_per_chunk + kFp8BlockSize - 1) / kFp8BlockSize;
-  const uint32_t scale_row =
-      row / matrix.rows_per_chunk * scale_rows_per_chunk + row % matrix.rows_per_chunk / kFp8BlockSize;
-  const std::byte* const codes = matrix.data + row * matrix.row_bytes;
-  for (uint32_t c = columns.begin; c < columns.end; ++c) {
-    float scale;
-    const size_t scale_index = size_t{scale_row} * scale_cols + c / kFp8BlockSize;
-    std::memcpy(&scale, matrix.scales + scale_index * sizeof(float), sizeof(float));
-    *out++ = Fp8E4M3ToFloat(static_cast<uint8_t>(codes[c])) * scale;
-  }
-}
-
-void DequantizeMxFp4(const MatrixView& matrix, uint32_t row, ColumnRange columns, float* out) {
-  const std::byte* const codes = matrix.data + row * matrix.row_bytes;
-  const std::byte* const scales = matrix.scales + size_t{row} * (matrix.cols / kMxFp4BlockSize);
-  for (uint32_t c = columns.begin; c < columns.end; ++c) {
-    const auto pair = static_cast<uint8_t>(codes[c / 2]);
-    const auto code = static_cast<uint8_t>(c % 2 == 0 ? pair & 15U : pair >> 4U);
-    *out++ = Fp4E2M1ToFloat(code) * E8M0ToFloat(static_cast<uint8_t>(scales[c / kMxFp4BlockSize]));
-  }
-}
-
-void DequantizeQ80(const MatrixView& matrix, uint32_t row, ColumnRange columns, float* out) {
-  const std::byte* const blocks = matrix.data + row * matrix.row_bytes;
-  for (uint32_t c = columns.begin; c < columns.end; ++c) {
-    const std::byte* const block = blocks + c / kQ80BlockSize * kQ80BlockBytes;
-    Fp16 scale;
-    std::memcpy(&scale, block, sizeof(scale));
-    const auto code = static_cast<int8_t>(block[sizeof(scale) + c % kQ80BlockSize]);
-    *out++ = static_cast<float>(code) * ToFloat(scale);
-  }
-}
-
 }  // namespace
-
-void DequantizeColumns(const MatrixView& matrix, uint32_t row, ColumnRange columns, float* out) {
-  const std::byte* const data = matrix.data + row * matrix.row_bytes;
-  switch (matrix.type) {
-    case WeightType::kF32:
-      return DequantizePlain<float>(data, columns, out);
-    case WeightType::kF16:
-      return DequantizePlain<Fp16>(data, columns, out);
-    case WeightType::kBf16:
-      return DequantizePlain<Bf16>(data, columns, out);
-    case WeightType::kFp8E4M3:
-      return DequantizeFp8(matrix, row, columns, out);
-    case WeightType::kMxFp4:
-      return DequantizeMxFp4(matrix, row, columns, out);
-    case WeightType::kQ80:
-      return DequantizeQ80(matrix, row, columns, out);
-    default:
-      break;
-  }
-}
 
 const Kernels& ReferenceKernels() {
   static constexpr Kernels kKernels = {"reference", MatMul,       Attention<float>, Attention<Bf16>,

@@ -61,11 +61,14 @@ std::vector<MatMulCase> MatMulCases() {
     }
     cases.push_back({type, 274, 260, 37});
   }
-  for (const WeightType type : {WeightType::kMxFp4, WeightType::kQ80}) {
-    for (const uint32_t cols : {32U, 64U, 160U}) {
+  for (uint32_t i = static_cast<uint32_t>(WeightType::kMxFp4); i < kNumWeightTypes; ++i) {
+    const auto type = static_cast<WeightType>(i);
+    const uint32_t block = GeometryOf(type).columns;
+    for (const uint32_t cols : {block, 2 * block, 5 * block}) {
       for (const uint32_t num_tokens : {1U, 2U, 5U, 33U}) cases.push_back({type, 9, cols, num_tokens});
     }
   }
+  cases.push_back({WeightType::kNvFp4, 3, 320, 2});  // whose last pass is not 256 columns
   return cases;
 }
 

@@ -1,12 +1,14 @@
 #pragma once
 // Random weight matrices in every stored type, for the tests and benchmarks of kernels/.
 
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <random>
 #include <vector>
 
 #include "base/number_formats.h"
+#include "kernels/block_layouts.h"
 #include "kernels/matrix_view.h"
 
 namespace mimo {
@@ -23,7 +25,7 @@ class RandomMatrix {
     view_.data = data_.data() + 1;
     if (type == WeightType::kFp8E4M3 || type == WeightType::kMxFp4) {
       FillCodes(random);
-    } else if (type == WeightType::kQ80) {
+    } else if (IsBlockType(type)) {
       FillBlocks(random);
     } else {
       FillNumbers(random);
@@ -71,14 +73,47 @@ class RandomMatrix {
     view_.scales = scales_.data() + 1;
   }
 
-  // Every code, and float16 scales of both signs down to subnormals.
+  // Every code and quantised scale; float16 scales of both signs down to subnormals.
   void FillBlocks(std::mt19937_64& random) {
-    std::normal_distribution<float> normal(0.0F, 0.003F);
     for (std::byte& code : data_) code = static_cast<std::byte>(random());
-    for (size_t at = 1; at < data_.size(); at += kQ80BlockBytes) {
-      const Fp16 scale = ToFp16(random() % 8 == 0 ? 0x1p-20F : normal(random));
-      std::memcpy(data_.data() + at, &scale, sizeof(scale));
+    for (size_t at = 1; at < data_.size(); at += GeometryOf(view_.type).bytes) {
+      FillScales(random, data_.data() + at);
     }
+  }
+
+  void FillScales(std::mt19937_64& random, std::byte* block) const {
+    switch (view_.type) {
+      case WeightType::kQ41:
+      case WeightType::kQ51:
+      case WeightType::kQ4K:
+      case WeightType::kQ5K:
+        FillHalf(random, block + 2);
+        return FillHalf(random, block);
+      case WeightType::kQ2K:
+        FillHalf(random, block + offsetof(BlockQ2K, minimum));
+        return FillHalf(random, block + offsetof(BlockQ2K, scale));
+      case WeightType::kQ3K:
+        return FillHalf(random, block + offsetof(BlockQ3K, scale));
+      case WeightType::kQ6K:
+        return FillHalf(random, block + offsetof(BlockQ6K, scale));
+      case WeightType::kIq1M:
+        block[sizeof(BlockIq1M) - 1] &= std::byte{0xbf};  // the upper exponent bit of the spread scale
+        return;
+      case WeightType::kMxFp4Block:
+        block[0] = static_cast<std::byte>(118 + random() % 8);
+        return;
+      case WeightType::kNvFp4:
+        for (size_t i = 0; i < sizeof(BlockNvFp4::scales); ++i) block[i] &= std::byte{0x3f};
+        return;
+      default:
+        return FillHalf(random, block);
+    }
+  }
+
+  static void FillHalf(std::mt19937_64& random, std::byte* at) {
+    std::normal_distribution<float> normal(0.0F, 0.003F);
+    const Fp16 half = ToFp16(random() % 8 == 0 ? 0x1p-20F : normal(random));
+    std::memcpy(at, &half, sizeof(half));
   }
 
   MatrixView view_;

@@ -15,20 +15,20 @@
 namespace mimo {
 namespace {
 
-// A weight row that is being read: `Columns16(k)` gives columns [k, k + 16) as float32. `scale` changes every
-// kBlockCols columns.
-template <WeightType kStoredType>
+// A weight row that is being read: `Columns16(k)` gives columns [k, k + 16) as float32, `At(k)` is where they
+// are stored. BeginBlock is called every kBlockCols columns.
+template <WeightType kType>
 struct PlainRow {
-  static constexpr WeightType kType = kStoredType;
   static constexpr uint32_t kBlockCols = 128;
   PlainRow(const MatrixView& m, uint32_t row) : data(m.data + row * m.row_bytes) {}
   void BeginBlock(uint32_t /*k*/) {}
   Float16 Columns16(uint32_t k) const {
-    const std::byte* const at = data + RowBytes(kType, k);
+    const std::byte* const at = At(k);
     if constexpr (kType == WeightType::kF32) return Simd::Load(reinterpret_cast<const float*>(at));
     if constexpr (kType == WeightType::kBf16) return Simd::FromBf16(at);
     if constexpr (kType == WeightType::kF16) return Simd::FromFp16(at);
   }
+  const std::byte* At(uint32_t k) const { return data + RowBytes(kType, k); }
   const std::byte* data;
 };
 
@@ -36,7 +36,6 @@ struct PlainRow {
 // mantissa bits, and the exponent biases differ by 8. The two NaN codes read as 480 here; the plain twin
 // keeps them NaN.
 struct Fp8Row {
-  static constexpr WeightType kType = WeightType::kFp8E4M3;
   static constexpr uint32_t kBlockCols = kFp8BlockSize;
   Fp8Row(const MatrixView& m, uint32_t row) : data(m.data + row * m.row_bytes) {
     const uint32_t scale_cols = (m.cols + kFp8BlockSize - 1) / kFp8BlockSize;
@@ -57,6 +56,7 @@ struct Fp8Row {
     const __m256i half = _mm256_and_si256(shifted, _mm256_set1_epi16(static_cast<int16_t>(0xbfff)));
     return Simd::Multiply(Simd::FromFp16(half), scale);
   }
+  const std::byte* At(uint32_t k) const { return data + k; }
   const std::byte* data;
   const std::byte* scales;
   Float16 scale = Simd::Zero();
@@ -65,7 +65,6 @@ struct Fp8Row {
 // E2M1 codes index a table of doubled magnitudes, which are whole numbers; the halved block scale undoes it
 // exactly.
 struct MxFp4Row {
-  static constexpr WeightType kType = WeightType::kMxFp4;
   static constexpr uint32_t kBlockCols = kMxFp4BlockSize;
   MxFp4Row(const MatrixView& m, uint32_t row)
       : data(m.data + row * m.row_bytes), scales(m.scales + size_t{row} * (m.cols / kMxFp4BlockSize)) {}
@@ -80,6 +79,7 @@ struct MxFp4Row {
     const __m128i doubled = _mm_setr_epi8(0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12);
     return Simd::Multiply(Simd::FromInt8(_mm_shuffle_epi8(doubled, codes)), scale);
   }
+  const std::byte* At(uint32_t k) const { return data + k / 2; }
   const std::byte* data;
   const std::byte* scales;
   Float16 scale = Simd::Zero();
@@ -87,11 +87,10 @@ struct MxFp4Row {
 
 // The product of an 8-bit code and a float16 scale has at most 19 bits: exact.
 struct Q80Row {
-  static constexpr WeightType kType = WeightType::kQ80;
   static constexpr uint32_t kBlockCols = kQ80BlockSize;
   Q80Row(const MatrixView& m, uint32_t row) : data(m.data + row * m.row_bytes) {}
   void BeginBlock(uint32_t k) {
-    block = data + RowBytes(kType, k);
+    block = At(k);
     uint16_t bits;
     std::memcpy(&bits, block, sizeof(bits));
     scale = Simd::Broadcast(_cvtsh_ss(bits));
@@ -101,9 +100,31 @@ struct Q80Row {
     const __m128i codes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
     return Simd::Multiply(Simd::FromInt8(codes), scale);
   }
+  const std::byte* At(uint32_t k) const { return data + RowBytes(WeightType::kQ80, k); }
   const std::byte* data;
   const std::byte* block = nullptr;
   Float16 scale = Simd::Zero();
+};
+
+// Any of ggml's block types, by the plain decoder: 256 columns at a time go to memory as float32. A type that
+// deserves better gets a reader of its own and a line in MatMul's switch.
+struct DecodedRow {
+  static constexpr uint32_t kBlockCols = kBlockColumnsMax;
+  DecodedRow(const MatrixView& m, uint32_t row_index)
+      : matrix(&m),
+        row(row_index),
+        data(m.data + row * m.row_bytes),
+        chunk_bytes(RowBytes(m.type, kBlockCols)) {}
+  void BeginBlock(uint32_t k) {
+    DequantizeColumns(*matrix, row, {k, std::min(k + kBlockCols, matrix->cols)}, values.data());
+  }
+  Float16 Columns16(uint32_t k) const { return Simd::Load(values.data() + k % kBlockCols); }
+  const std::byte* At(uint32_t k) const { return data + k * chunk_bytes / kBlockCols; }
+  const MatrixView* matrix;
+  uint32_t row;
+  const std::byte* data;
+  size_t chunk_bytes;
+  std::array<float, kBlockCols> values;
 };
 
 // Asks for the same columns of the rows that the next tile will read: rows of a few kilobytes end before the
@@ -112,8 +133,7 @@ struct Q80Row {
 // 45 with; prefetching into the first-level cache 28.
 template <typename Row>
 void PrefetchNextTile(const Row& reader, uint32_t k, size_t tile_bytes) {
-  _mm_prefetch(reinterpret_cast<const char*>(reader.data) + tile_bytes + RowBytes(Row::kType, k),
-               _MM_HINT_T1);
+  _mm_prefetch(reinterpret_cast<const char*>(reader.At(k)) + tile_bytes, _MM_HINT_T1);
 }
 
 // Sums of kRows weight rows from `row` on with kTokens tokens from `token` on, written to args.out.
@@ -203,7 +223,7 @@ void MatMul(const MatMulArgs& args) {
     case WeightType::kQ80:
       return MatMulRows<Q80Row>(args);
     default:
-      break;
+      return MatMulRows<DecodedRow>(args);
   }
 }
 
