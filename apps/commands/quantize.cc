@@ -31,7 +31,7 @@ struct QuantizeFlags {
 
 Result<StoredType> ParseType(std::string_view flag, const std::string& name) {
   if (const std::optional<StoredType> type = QuantizedTypeFromName(name)) return *type;
-  return Unimplemented("type '{}' is not in this version ({}): use f32, bf16, f16 or q8_0", name, flag);
+  return Unimplemented("type '{}' is not in this version ({}): use one of {}", name, flag, QuantizedTypeNames());
 }
 
 Result<TypeRule> ParseRule(const std::string& text) {
@@ -103,7 +103,7 @@ void AddQuantizeCommand(CLI::App& program, CommandAction* action) {
       program.add_subcommand("quantize", "writes a checkpoint as GGUF with other weight types");
   command->add_option("IN", flags->in, "Hugging Face folder or .gguf file")->required();
   command->add_option("OUT", flags->out, "file that ends in .gguf")->required()->check(CheckOut);
-  command->add_option("--type", flags->type, "of the matrices: f32, bf16, f16 or q8_0")->required();
+  command->add_option("--type", flags->type, "of the matrices: " + QuantizedTypeNames())->required();
   command
       ->add_option(
           "--set-type", flags->rules,

@@ -318,7 +318,7 @@ class RowWriter {
         continue;
       }
       DequantizeRow(range->matrix, source_row, buffers.row.data());
-      if (!QuantizeRow(tensor.layout.type, buffers.row, to)) {
+      if (!QuantizeRow(tensor.layout.type, buffers.row, {}, to)) {
         return InvalidArgument(
             "tensor '{}' has a number in row {} that is not finite or too large for its type: give it "
             "another one with --set-type",
