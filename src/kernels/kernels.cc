@@ -29,6 +29,7 @@ std::vector<const Kernels*> DetectSupported() {
   if (avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
       __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq")) {
     supported.push_back(&Avx512Kernels());
+    if (__builtin_cpu_supports("avx512vnni")) supported.push_back(&Avx512VnniKernels());
   }
 #endif
   return supported;

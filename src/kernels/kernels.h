@@ -10,26 +10,37 @@
 // + 16, i + 32, ... in ascending order by fused multiply-add, and the lanes are folded 16 -> 8 -> 4 -> 2
 // -> 1. The order depends on the column count alone: not on the number of tokens, on the range of rows, or on
 // the variant. So a token alone, in a batch, in a chunk of any size and on any number of threads has the same
-// bits.
+// bits. The variants for integer products sum quantised weights in another order, for which the same holds
+// (quantized_row.h).
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string_view>
 #include <vector>
 
 #include "kernels/matrix_view.h"
+#include "kernels/quantized_row.h"
 
 namespace mimo {
 
+// Scratch memory of a product with a matrix of `cols` columns.
+constexpr size_t PanelScratchBytes(uint32_t cols) { return size_t{25} * cols; }
+
 // y = W x for some rows of W and some tokens.
 //
-//   x_rows  [num_tokens] pointers to float32 [weights.cols]
-//   out     float32, out[t * out_stride + (r - row_begin)] for r in [row_begin, row_end); overwritten
+//   x_rows          [num_tokens] pointers to float32 [weights.cols]; read where the variant's row_form of the
+//                   weights' type is kFloat32
+//   quantized_rows  [num_tokens], of weights.cols columns in the variant's row_form; read where it is another
+//   panel_scratch   PanelScratchBytes(weights.cols), aligned to 64 bytes, with quantized_rows
+//   out             float32, out[t * out_stride + (r - row_begin)] for r in [row_begin, row_end); overwritten
 //
 // `out` must not overlap an input.
 struct MatMulArgs {
   const MatrixView* weights = nullptr;
   const float* const* x_rows = nullptr;
+  const QuantizedRow* quantized_rows = nullptr;
+  std::byte* panel_scratch = nullptr;
   uint32_t num_tokens = 0;
   uint32_t row_begin = 0;
   uint32_t row_end = 0;
@@ -80,6 +91,10 @@ constexpr size_t AttentionScratchFloats(uint32_t num_heads) {
 struct Kernels {
   const char* name;
   void (*matmul)(const MatMulArgs& args);
+  // What matmul reads of its inputs for weights of this type.
+  RowForm (*row_form)(WeightType type);
+  // Any form but kFloat32. The columns are whole blocks.
+  void (*quantize_row)(const float* x, uint32_t cols, RowForm form, const QuantizedRow& out);
   // Keys and values in float32 and in bfloat16.
   void (*attention_f32)(const AttentionArgs& args);
   void (*attention_bf16)(const AttentionArgs& args);

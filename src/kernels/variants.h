@@ -9,6 +9,7 @@ namespace mimo {
 #if defined(__x86_64__)
 const Kernels& Avx2Kernels();
 const Kernels& Avx512Kernels();
+const Kernels& Avx512VnniKernels();
 #endif
 
 }  // namespace mimo

@@ -1,0 +1,119 @@
+#include "kernels/integer_matmul_ref.h"
+
+#include <cmath>
+
+#include "base/check.h"
+#include "kernels/block_layouts.h"
+
+namespace mimo {
+namespace {
+
+// element = (scale * scales[c / sub_columns]) * codes[c] - minimum * minimums[c / sub_columns]
+struct IntegerBlock {
+  float scale = 0;
+  float minimum = 0;
+  uint32_t columns = 256;
+  uint32_t sub_columns = 32;
+  int32_t scales[16] = {};
+  int32_t minimums[16] = {};
+  int32_t codes[256] = {};
+};
+
+int Bits(uint32_t value, uint32_t at, uint32_t count) {
+  return static_cast<int>((value >> at) & ((1U << count) - 1));
+}
+
+void ReadSixBitScales(const uint8_t (&bytes)[12], IntegerBlock& block) {
+  for (uint32_t i = 0; i < 4; ++i) {
+    block.scales[i] = Bits(bytes[i], 0, 6);
+    block.minimums[i] = Bits(bytes[i + 4], 0, 6);
+    block.scales[i + 4] = Bits(bytes[i + 8], 0, 4) + 16 * Bits(bytes[i], 6, 2);
+    block.minimums[i + 4] = Bits(bytes[i + 8], 4, 4) + 16 * Bits(bytes[i + 4], 6, 2);
+  }
+}
+
+IntegerBlock ReadQ80(const std::byte* at) {
+  const auto stored = LoadBlock<BlockQ80>(at);
+  IntegerBlock block = {.scale = ToFloat(stored.scale), .columns = 32};
+  block.scales[0] = 1;
+  for (uint32_t c = 0; c < 32; ++c) block.codes[c] = stored.codes[c];
+  return block;
+}
+
+IntegerBlock ReadQ4K(const std::byte* at) {
+  const auto stored = LoadBlock<BlockQ4K>(at);
+  IntegerBlock block = {.scale = ToFloat(stored.scale), .minimum = ToFloat(stored.minimum)};
+  ReadSixBitScales(stored.scales, block);
+  for (uint32_t c = 0; c < 256; ++c)
+    block.codes[c] = Bits(stored.codes[c / 64 * 32 + c % 32], c % 64 / 32 * 4, 4);
+  return block;
+}
+
+IntegerBlock ReadQ5K(const std::byte* at) {
+  const auto stored = LoadBlock<BlockQ5K>(at);
+  IntegerBlock block = {.scale = ToFloat(stored.scale), .minimum = ToFloat(stored.minimum)};
+  ReadSixBitScales(stored.scales, block);
+  for (uint32_t c = 0; c < 256; ++c) {
+    block.codes[c] = Bits(stored.codes[c / 64 * 32 + c % 32], c % 64 / 32 * 4, 4) +
+                     16 * Bits(stored.high_bits[c % 32], c / 32, 1);
+  }
+  return block;
+}
+
+IntegerBlock ReadQ6K(const std::byte* at) {
+  const auto stored = LoadBlock<BlockQ6K>(at);
+  IntegerBlock block = {.scale = ToFloat(stored.scale), .sub_columns = 16};
+  for (uint32_t i = 0; i < 16; ++i) block.scales[i] = stored.scales[i];
+  for (uint32_t c = 0; c < 256; ++c) {
+    block.codes[c] = Bits(stored.codes[c / 128 * 64 + c % 64], c % 128 / 64 * 4, 4) +
+                     16 * Bits(stored.high_bits[c / 128 * 32 + c % 32], c % 128 / 32 * 2, 2) - 32;
+  }
+  return block;
+}
+
+IntegerBlock ReadBlock(WeightType type, const std::byte* at) {
+  switch (type) {
+    case WeightType::kQ80:
+      return ReadQ80(at);
+    case WeightType::kQ4K:
+      return ReadQ4K(at);
+    case WeightType::kQ5K:
+      return ReadQ5K(at);
+    case WeightType::kQ6K:
+      return ReadQ6K(at);
+    default:
+      MIMO_CHECK(false);
+  }
+}
+
+void AddBlock(const IntegerBlock& block, const int8_t* x_codes, float x_scale, float& sum) {
+  int32_t products = 0;
+  int32_t minimums = 0;
+  for (uint32_t c = 0; c < block.columns; ++c) {
+    products += block.scales[c / block.sub_columns] * block.codes[c] * x_codes[c];
+    minimums += block.minimums[c / block.sub_columns] * x_codes[c];
+  }
+  sum = std::fma(block.scale * x_scale, static_cast<float>(products), sum);
+  if (block.minimum != 0) sum = std::fma(-(block.minimum * x_scale), static_cast<float>(minimums), sum);
+}
+
+}  // namespace
+
+void IntegerMatMulReference(const MatMulArgs& args, RowForm form) {
+  const MatrixView& weights = *args.weights;
+  const BlockGeometry& geometry = GeometryOf(weights.type);
+  MIMO_CHECK(geometry.columns == BlockColumns(form));
+  for (uint32_t row = args.row_begin; row < args.row_end; ++row) {
+    for (uint32_t token = 0; token < args.num_tokens; ++token) {
+      const QuantizedRow& x = args.quantized_rows[token];
+      float sum = 0;
+      for (uint32_t b = 0; b < weights.cols / geometry.columns; ++b) {
+        const std::byte* const at = weights.data + row * weights.row_bytes + size_t{b} * geometry.bytes;
+        AddBlock(ReadBlock(weights.type, at), x.codes + size_t{b} * geometry.columns, x.scales[b], sum);
+      }
+      args.out[token * args.out_stride + (row - args.row_begin)] = sum;
+    }
+  }
+}
+
+}  // namespace mimo

@@ -1,0 +1,12 @@
+#pragma once
+// The plain twin of the integer products: the same integers and the same order of rounding, in loops to read.
+
+#include "kernels/kernels.h"
+
+namespace mimo {
+
+// y = W x from args.quantized_rows, whose form `form` is; args.panel_scratch is not used. Requires: a type
+// that some variant multiplies in integers.
+void IntegerMatMulReference(const MatMulArgs& args, RowForm form);
+
+}  // namespace mimo

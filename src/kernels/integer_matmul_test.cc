@@ -1,0 +1,180 @@
+// Products in integers: every variant that has them against the plain twin, to the bit, whatever the number
+// of tokens; and the twin against exact arithmetic, within the bound that rounding the input to int8 allows.
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "kernels/integer_matmul_ref.h"
+#include "kernels/kernels_testutil.h"
+
+namespace mimo {
+namespace {
+
+// Rows of one form, with the memory behind them.
+class QuantizedRows {
+ public:
+  QuantizedRows(const std::vector<float>& values, uint32_t num_rows, RowForm form, const Kernels* kernels)
+      : cols_(static_cast<uint32_t>(values.size()) / num_rows),
+        memory_(num_rows * QuantizedRowBytes(cols_) + 64) {
+    void* aligned = memory_.data();
+    size_t space = memory_.size();
+    auto* const first = static_cast<std::byte*>(std::align(64, 1, aligned, space));
+    for (uint32_t i = 0; i < num_rows; ++i) {
+      rows_.push_back(QuantizedRowAt(first + i * QuantizedRowBytes(cols_), cols_));
+      const float* const x = values.data() + size_t{i} * cols_;
+      kernels == nullptr ? QuantizeRowReference(x, cols_, form, rows_.back())
+                         : kernels->quantize_row(x, cols_, form, rows_.back());
+    }
+  }
+  const std::vector<QuantizedRow>& rows() const { return rows_; }
+
+ private:
+  uint32_t cols_;
+  std::vector<std::byte> memory_;
+  std::vector<QuantizedRow> rows_;
+};
+
+std::vector<float> RandomValues(size_t count, std::mt19937_64& random) {
+  std::normal_distribution<float> normal;
+  std::vector<float> values(count);
+  for (float& value : values) value = normal(random);
+  return values;
+}
+
+std::vector<WeightType> IntegerTypes(const Kernels& kernels) {
+  std::vector<WeightType> types;
+  for (uint32_t i = 0; i < kNumWeightTypes; ++i) {
+    const auto type = static_cast<WeightType>(i);
+    if (kernels.row_form(type) != RowForm::kFloat32) types.push_back(type);
+  }
+  return types;
+}
+
+struct Product {
+  WeightType type;
+  uint32_t rows;
+  uint32_t cols;
+  uint32_t num_tokens;
+};
+
+std::string Describe(const Product& product) {
+  return std::string(WeightTypeName(product.type)) + " [" + std::to_string(product.rows) + ", " +
+         std::to_string(product.cols) + "] x " + std::to_string(product.num_tokens);
+}
+
+void ExpectTwinBits(const Kernels& kernels, const Product& product, std::mt19937_64& random) {
+  const RandomMatrix matrix(product.type, product.rows, product.cols, random);
+  const RowForm form = kernels.row_form(product.type);
+  const QuantizedRows x(RandomValues(size_t{product.num_tokens} * product.cols, random), product.num_tokens,
+                        form, &kernels);
+  std::vector<float> expected(size_t{product.num_tokens} * product.rows);
+  std::vector<float> actual(expected.size());
+  std::vector<std::byte> panel(PanelScratchBytes(product.cols) + 64);
+  void* aligned = panel.data();
+  size_t space = panel.size();
+  MatMulArgs args = {.weights = &matrix.view(),
+                     .quantized_rows = x.rows().data(),
+                     .panel_scratch = static_cast<std::byte*>(std::align(64, 1, aligned, space)),
+                     .num_tokens = product.num_tokens,
+                     .row_begin = 0,
+                     .row_end = product.rows,
+                     .out = expected.data(),
+                     .out_stride = product.rows};
+  IntegerMatMulReference(args, form);
+  args.out = actual.data();
+  kernels.matmul(args);
+  EXPECT_EQ(actual, expected) << kernels.name << " " << Describe(product);
+}
+
+TEST(IntegerMatMul, HasThePlainTwinsBitsInEveryShape) {
+  std::mt19937_64 random(1);
+  for (const Kernels* kernels : SupportedKernels()) {
+    for (const WeightType type : IntegerTypes(*kernels)) {
+      const uint32_t block = GeometryOf(type).columns;
+      for (const uint32_t blocks : {1U, 2U, 3U, 5U}) {
+        for (const uint32_t num_tokens : {1U, 2U, 3U, 4U, 5U, 7U, 8U, 9U, 10U, 15U}) {
+          for (const uint32_t rows : {1U, 4U, 7U, 16U, 19U}) {
+            ExpectTwinBits(*kernels, {type, rows, blocks * block, num_tokens}, random);
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(IntegerMatMul, HasThePlainTwinsBitsInLargeRandomShapes) {
+  std::mt19937_64 random(2);
+  for (const Kernels* kernels : SupportedKernels()) {
+    for (const WeightType type : IntegerTypes(*kernels)) {
+      for (int i = 0; i < 4; ++i) {
+        const uint32_t cols = GeometryOf(type).columns * static_cast<uint32_t>(1 + random() % 9);
+        const auto rows = static_cast<uint32_t>(1 + random() % 90);
+        ExpectTwinBits(*kernels, {type, rows, cols, static_cast<uint32_t>(1 + random() % 40)}, random);
+      }
+    }
+  }
+}
+
+// Each code is off by half a step at most: |error| <= sum over blocks of x's scale / 2 * sum |w|. The sums in
+// float32 add much less.
+TEST(IntegerMatMul, IsOffByWhatRoundingTheInputAllows) {
+  constexpr uint32_t kCols = 1024;
+  std::mt19937_64 random(3);
+  for (const WeightType type : {WeightType::kQ80, WeightType::kQ4K, WeightType::kQ5K, WeightType::kQ6K}) {
+    const RowForm form = GeometryOf(type).columns == 32 ? RowForm::kInt8By32 : RowForm::kInt8By256;
+    const RandomMatrix matrix(type, 5, kCols, random);
+    const std::vector<float> values = RandomValues(kCols, random);
+    const QuantizedRows x(values, 1, form, nullptr);
+    std::vector<float> y(5);
+    IntegerMatMulReference({.weights = &matrix.view(),
+                            .quantized_rows = x.rows().data(),
+                            .num_tokens = 1,
+                            .row_begin = 0,
+                            .row_end = 5,
+                            .out = y.data(),
+                            .out_stride = 5},
+                           form);
+    for (uint32_t row = 0; row < 5; ++row) {
+      std::vector<float> w(kCols);
+      DequantizeRow(matrix.view(), row, w.data());
+      double exact = 0;
+      double bound = 0;
+      double magnitude = 0;
+      for (uint32_t c = 0; c < kCols; ++c) {
+        exact += double{w[c]} * values[c];
+        bound += std::abs(w[c]) * x.rows()[0].scales[c / BlockColumns(form)] / 2;
+        magnitude += std::abs(double{w[c]} * values[c]);
+      }
+      EXPECT_NEAR(y[row], exact, bound + 1e-5 * magnitude) << WeightTypeName(type);
+      EXPECT_NE(y[row], 0.0F);
+    }
+  }
+}
+
+TEST(QuantizeRow, HasThePlainTwinsBits) {
+  std::mt19937_64 random(4);
+  for (const Kernels* kernels : SupportedKernels()) {
+    for (const RowForm form : {RowForm::kInt8By32, RowForm::kInt8By256}) {
+      std::vector<float> values = RandomValues(1024, random);
+      std::fill_n(values.begin() + 256, 256, 0.0F);
+      values[512] = -7e30F;
+      values[800] = std::numeric_limits<float>::infinity();
+      const QuantizedRows expected(values, 1, form, nullptr);
+      const QuantizedRows actual(values, 1, form, kernels);
+      EXPECT_EQ(std::memcmp(expected.rows()[0].codes, actual.rows()[0].codes, 1024), 0) << kernels->name;
+      for (uint32_t b = 0; b < 1024 / BlockColumns(form); ++b) {
+        const float scale = expected.rows()[0].scales[b];
+        EXPECT_TRUE(actual.rows()[0].scales[b] == scale ||
+                    (std::isnan(scale) && std::isnan(actual.rows()[0].scales[b])));
+      }
+      EXPECT_EQ(std::memcmp(expected.rows()[0].sums_16, actual.rows()[0].sums_16, 128), 0);
+      EXPECT_EQ(std::memcmp(expected.rows()[0].sums_32, actual.rows()[0].sums_32, 64), 0);
+      EXPECT_TRUE(std::isnan(expected.rows()[0].scales[800 / BlockColumns(form)]));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace mimo
