@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "weights/checkpoint.h"
 #include "weights/model_weights.h"
+#include "weights/stored_type.h"
 #include "weights/tensor_table.h"
 
 namespace mimo {
@@ -166,16 +167,17 @@ class WeightBinder {
     }
     if (tensor->type == StoredType::kGgufQuantized) {
       return Unimplemented(
-          "tensor '{}' is stored as {} ({}): no MiMo model is published in this type", spec.name,
-          tensor->type_name, checkpoint_.Where(*tensor));
+          "tensor '{}' is stored as {} ({}): this quantised type cannot be read, take another file of the "
+          "model",
+          spec.name, tensor->type_name, checkpoint_.Where(*tensor));
     }
     const bool plain = tensor->type == StoredType::kF32 || tensor->type == StoredType::kF16 ||
                        tensor->type == StoredType::kBf16;
     const bool fp8 = tensor->type == StoredType::kFp8E4M3 && spec.quantized_forms != QuantizedForms::kNone;
     const bool mxfp4 = tensor->type == StoredType::kU8 && spec.quantized_forms == QuantizedForms::kFp8OrMxFp4;
     // The parser made sure that rows are whole blocks.
-    const bool q80 = tensor->type == StoredType::kQ80 && spec.shape.size() > 1;
-    if (!plain && !fp8 && !mxfp4 && !q80) {
+    const bool blocks = IsBlockType(tensor->type) && spec.shape.size() > 1;
+    if (!plain && !fp8 && !mxfp4 && !blocks) {
       return InvalidArgument("tensor '{}' must not be of type {} ({})", spec.name, tensor->type_name,
                              checkpoint_.Where(*tensor));
     }
@@ -187,21 +189,11 @@ class WeightBinder {
     return tensor;
   }
 
+  // Requires: a tensor that FindStored gave.
   static WeightType TypeOf(const StoredTensor& tensor) {
-    switch (tensor.type) {
-      case StoredType::kF16:
-        return WeightType::kF16;
-      case StoredType::kBf16:
-        return WeightType::kBf16;
-      case StoredType::kFp8E4M3:
-        return WeightType::kFp8E4M3;
-      case StoredType::kU8:
-        return WeightType::kMxFp4;
-      case StoredType::kQ80:
-        return WeightType::kQ80;
-      default:
-        return WeightType::kF32;
-    }
+    const std::optional<WeightType> type = WeightTypeOf(tensor.type);
+    MIMO_CHECK(type.has_value());
+    return *type;
   }
 
   // A plain vector becomes float32.
@@ -225,21 +217,30 @@ class WeightBinder {
     out.cols = static_cast<uint32_t>(spec.shape[1]);
     out.data = tensor->data.data();
     out.row_bytes = RowBytes(out.type, out.cols);
-    const std::string scale_name = ScaleName(spec, tensor->type);
-    if (scale_name.empty()) return {};
-    const StoredTensor* const scale = checkpoint_.Find(scale_name);
-    if (scale == nullptr) {
-      return NotFound("tensor '{}' is missing, which scales '{}' ({})", scale_name, spec.name,
-                      checkpoint_.Where(*tensor));
-    }
-    const StoredType scale_type = tensor->type == StoredType::kU8 ? StoredType::kU8 : StoredType::kF32;
-    if (scale->type != scale_type) {
-      return InvalidArgument("scales '{}' must not be of type {} ({})", scale_name, scale->type_name,
-                             checkpoint_.Where(*scale));
-    }
+    MIMO_ASSIGN_OR_RETURN(const StoredTensor* const scale, FindScale(spec, *tensor));
+    if (scale == nullptr) return {};
     out.scales = scale->data.data();
     if (out.type == WeightType::kFp8E4M3) return SetScaleGrid(spec, *scale, out);
     return CheckShape(*scale, ScaleShape(spec, tensor->type));
+  }
+
+  // The companion of the tensor, whose shape is not checked yet. Null when the type has none, or when it may
+  // be missing, as that of nvfp4 may.
+  Result<const StoredTensor*> FindScale(const TensorSpec& spec, const StoredTensor& tensor) const {
+    const std::string name = ScaleName(spec, tensor.type);
+    if (name.empty()) return nullptr;
+    const StoredTensor* const scale = checkpoint_.Find(name);
+    if (scale == nullptr) {
+      if (tensor.type == StoredType::kNvFp4) return nullptr;
+      return NotFound("tensor '{}' is missing, which scales '{}' ({})", name, spec.name,
+                      checkpoint_.Where(tensor));
+    }
+    const StoredType scale_type = tensor.type == StoredType::kU8 ? StoredType::kU8 : StoredType::kF32;
+    if (scale->type != scale_type) {
+      return InvalidArgument("scales '{}' must not be of type {} ({})", name, scale->type_name,
+                             checkpoint_.Where(*scale));
+    }
+    return scale;
   }
 
   Status CheckShape(const StoredTensor& scale, const std::vector<uint64_t>& expected) const {
@@ -267,7 +268,10 @@ class WeightBinder {
     }
     // GGUF: [n_routed_experts, out, in], one expert after the other.
     MIMO_ASSIGN_OR_RETURN(const StoredTensor* const tensor, FindStored(spec));
+    MIMO_ASSIGN_OR_RETURN(const StoredTensor* const scale, FindScale(spec, *tensor));
+    if (scale != nullptr) MIMO_RETURN_IF_ERROR(CheckShape(*scale, ScaleShape(spec, tensor->type)));
     const std::byte* data = tensor->data.data();
+    const std::byte* scales = scale == nullptr ? nullptr : scale->data.data();
     for (MlpWeights& expert : experts) {
       MatrixView& view = expert.*projection;
       view.type = TypeOf(*tensor);
@@ -276,6 +280,9 @@ class WeightBinder {
       view.data = data;
       view.row_bytes = RowBytes(view.type, view.cols);
       data += view.row_bytes * view.rows;
+      if (scales == nullptr) continue;
+      view.scales = scales;
+      scales += sizeof(float);
     }
     return {};
   }

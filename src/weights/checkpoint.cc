@@ -161,6 +161,11 @@ void CheckpointReader::SortOutTensors() {
   };
   for (const TensorSpec& spec : TensorTable(checkpoint_.config_, format())) {
     mark(spec.name);
+    const StoredTensor* const tensor = checkpoint_.Find(spec.name);
+    if (tensor != nullptr && tensor->type == StoredType::kNvFp4) {
+      mark(ScaleName(spec, tensor->type));
+      mark(InputScaleName(spec));
+    }
     if (spec.quantized_forms == QuantizedForms::kNone || checkpoint_.is_gguf_) continue;
     mark(ScaleName(spec, StoredType::kFp8E4M3));
     if (spec.quantized_forms == QuantizedForms::kFp8OrMxFp4) mark(ScaleName(spec, StoredType::kU8));

@@ -238,14 +238,15 @@ class GgufBuilder {
   uint64_t num_tensors_ = 0;
 };
 
-// The metadata that llama.cpp's converter writes for SmallConfigJson().
-inline GgufBuilder SmallGgufMetadata() {
+// The metadata that llama.cpp's converter writes for SmallConfigJson(), which may have been given other
+// widths.
+inline GgufBuilder SmallGgufMetadata(const ModelConfig& config = SmallConfig()) {
   GgufBuilder builder;
   builder.String("general.architecture", "mimo2")
       .Uint32("mimo2.block_count", 4)
       .Uint32("mimo2.nextn_predict_layers", 1)
-      .Uint32("mimo2.embedding_length", 64)
-      .Uint32("mimo2.feed_forward_length", 96)
+      .Uint32("mimo2.embedding_length", config.hidden_size)
+      .Uint32("mimo2.feed_forward_length", config.intermediate_size)
       .Uint32("mimo2.context_length", 4096)
       .Uint32("mimo2.attention.head_count", 4)
       .Uint32s("mimo2.attention.head_count_kv", {2, 4, 2, 4})
@@ -260,7 +261,7 @@ inline GgufBuilder SmallGgufMetadata() {
       .Float32("mimo2.rope.freq_base_swa", 1e4F)
       .Uint32("mimo2.expert_count", 4)
       .Uint32("mimo2.expert_used_count", 2)
-      .Uint32("mimo2.expert_feed_forward_length", 32)
+      .Uint32("mimo2.expert_feed_forward_length", config.moe_intermediate_size)
       .Uint32("mimo2.expert_gating_func", 2);
   return builder;
 }

@@ -205,6 +205,9 @@ class TableBuilder {
   std::vector<TensorSpec> table_;
 };
 
+// Without the ending ".weight".
+std::string BaseName(const TensorSpec& spec) { return spec.name.substr(0, spec.name.rfind(".weight")); }
+
 }  // namespace
 
 uint64_t TensorSpec::num_elements() const {
@@ -221,10 +224,14 @@ std::vector<TensorSpec> TensorTable(const ModelConfig& config, CheckpointFormat 
 std::string ScaleName(const TensorSpec& spec, StoredType type) {
   if (type == StoredType::kFp8E4M3) return spec.name + "_scale_inv";
   if (type == StoredType::kU8) return spec.name + "_scale";
+  if (type == StoredType::kNvFp4) return BaseName(spec) + ".scale";
   return {};
 }
 
+std::string InputScaleName(const TensorSpec& spec) { return BaseName(spec) + ".input_scale"; }
+
 std::vector<uint64_t> ScaleShape(const TensorSpec& spec, StoredType type) {
+  if (type == StoredType::kNvFp4) return {spec.shape.size() == 3 ? spec.shape[0] : 1};
   MIMO_CHECK(spec.shape.size() == 2);
   const uint64_t rows = spec.shape[0];
   const uint64_t cols = spec.shape[1];

@@ -71,12 +71,18 @@ struct TensorSpec {
 std::vector<TensorSpec> TensorTable(const ModelConfig& config, CheckpointFormat format);
 
 // The companion that scales `spec` when it is stored as `type`: kFp8E4M3 -> "<name>_scale_inv", float32;
-// kU8 (MXFP4 codes) -> "<name>_scale", E8M0 bytes. Empty for other types.
+// kU8 (MXFP4 codes) -> "<name>_scale", E8M0 bytes; kNvFp4 -> ".scale" instead of ".weight", float32, which
+// may be missing and then is 1. Empty for other types.
 std::string ScaleName(const TensorSpec& spec, StoredType type);
 
 // The shape of that companion: FP8 [chunks * ceil(rows / chunks / 128), ceil(cols / 128)] with the chunks of
-// the spec, MXFP4 [rows, cols / 32]. Requires: a matrix, and a type that ScaleName accepts.
+// the spec, MXFP4 [rows, cols / 32], nvfp4 one number per expert or per matrix. Requires: a matrix, and a
+// type that ScaleName accepts.
 std::vector<uint64_t> ScaleShape(const TensorSpec& spec, StoredType type);
+
+// The scale for activations that converters write beside an nvfp4 tensor. It is of use only where activations
+// are quantised too.
+std::string InputScaleName(const TensorSpec& spec);
 
 // The shape in the file of the tensor itself: [rows, cols / 2] bytes for MXFP4, else `spec.shape`.
 std::vector<uint64_t> StoredShape(const TensorSpec& spec, StoredType type);
