@@ -1,12 +1,14 @@
 // `mimo-train tokenizer`.
 
 #include <CLI/CLI.hpp>
+#include <filesystem>
 #include <memory>
 
 #include "apps/commands/interrupt.h"
 #include "apps/train/builder_progress.h"
 #include "apps/train/generator_flags.h"
 #include "apps/train/train_command.h"
+#include "data/chat_template_asset.h"
 #include "data/tokenizer_recipe.h"
 #include "text/builtin_vocabulary.h"
 #include "weights/output_file.h"
@@ -30,7 +32,9 @@ Status MakeTokenizer(const TokenizerFlags& flags) {
                                         .text_bytes = flags.megabytes * kBytesPerMegabyte};
   BuilderBar bar("tokenizer", options.text_bytes);
   MIMO_ASSIGN_OR_RETURN(const TokenizerData data, BuildTokenizer(next, options, bar.Callback()));
-  return WriteTextFile(flags.out, TokenizerJson(data));
+  MIMO_RETURN_IF_ERROR(WriteTextFile(flags.out, TokenizerJson(data)));
+  const std::filesystem::path folder = std::filesystem::path(flags.out).parent_path();
+  return WriteTextFile((folder / "chat_template.jinja").string(), HomeChatTemplate());
 }
 
 }  // namespace
@@ -45,7 +49,7 @@ void AddTokenizerCommand(CLI::App& program, CommandAction* action) {
   command->add_option("--megabytes", flags->megabytes, "text to learn from")
       ->check(CLI::Range(1, 100'000))
       ->capture_default_str();
-  command->add_option("OUT", flags->out, "tokenizer.json")->required();
+  command->add_option("OUT", flags->out, "tokenizer.json; chat_template.jinja goes beside it")->required();
   command->callback([flags, action] { *action = [flags] { return MakeTokenizer(*flags); }; });
 }
 

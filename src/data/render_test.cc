@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "data/chat_template_asset.h"
 #include "data/conversation_testutil.h"
 #include "data/generator.h"
 #include "text/builtin_vocabulary.h"
@@ -124,6 +125,13 @@ TEST(ConversationRequest, HoldsTheFirstTurnsAlone) {
   EXPECT_EQ(request.enable_thinking, false);
   EXPECT_TRUE(request.add_generation_prompt);
   EXPECT_EQ(ConversationRequest(SmallConversation(), 0).messages.size(), 1u);
+}
+
+TEST(HomeChatTemplate, IsRecognisedAsTheFormatOfTheTrainingTexts) {
+  const Result<ChatTemplate> recognized = ChatTemplate::Recognize(HomeChatTemplate());
+  ASSERT_TRUE(recognized);
+  EXPECT_EQ(recognized->kind(), kTemplate.kind());
+  EXPECT_FALSE(recognized->thinking_default());
 }
 
 }  // namespace

@@ -45,6 +45,7 @@ Result<ChatTemplate> ChatTemplate::Recognize(std::string_view template_text) {
       Contains(prompt_end, "'<think>'") || Contains(prompt_end, "assistant\\n<think>'");
   if (Contains(text, "<tool_call><function=") && Contains(text, "Youareprovidedwiththefollowingtools:")) {
     ChatTemplate result(ChatTemplateKind::kMimoV26);
+    result.thinking_default_ = !Contains(text, "ifenable_thinkingisdefinedelsefalse");
     result.opens_reasoning_ = opens_reasoning;
     return result;
   }

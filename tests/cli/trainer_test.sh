@@ -53,6 +53,7 @@ short=(--held-out held-out.bin --data training.bin --batch-tokens 4096 --evaluat
 expect_success pretrain "$trainer" pretrain --config config.json --tokenizer tokenizer.json "${short[@]}" --steps 24 --warmup 2 --learning-rate 0.01 \
   --processes 2 --out pretrain
 expect_file pretrain/run.svg
+expect_file pretrain/model/chat_template.jinja
 grep -q '"eos_token_id"' pretrain/model/config.json || fail "the model does not know its end token"
 first=$(head -n 3 pretrain/log.jsonl | grep -oE '"loss":[0-9.]+' | head -n 1 | cut -d: -f2)
 last=$(grep -oE '"loss":[0-9.]+' pretrain/log.jsonl | tail -n 1 | cut -d: -f2)
