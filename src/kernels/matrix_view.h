@@ -16,7 +16,7 @@ enum class WeightType : uint8_t {
   kBf16,
   kFp8E4M3,  // one byte each, times a float32 scale per 128x128 block (released FP8 checkpoints)
   kMxFp4,    // two E2M1 codes a byte, the even column in the low nibble, times an E8M0 scale per 32 columns
-           // that stands apart (released MXFP4 checkpoints)
+             // that stands apart (released MXFP4 checkpoints)
   kQ80,
   kQ40,
   kQ41,

@@ -42,8 +42,9 @@ ModelConfig WideConfig() {
 }
 
 std::string RandomBytes(size_t size, std::mt19937_64& random) {
-  std::string bytes(size, '\0');
-  for (char& byte : bytes) byte = static_cast<char>(random());
+  std::string bytes;
+  while (bytes.size() < size) bytes += LittleEndian(random(), 8);
+  bytes.resize(size);
   return bytes;
 }
 
