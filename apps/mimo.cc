@@ -24,6 +24,7 @@ void AddCommands(CLI::App& program, CommandAction* action) {
   AddPerplexityCommand(program, action);
   AddSynthCommand(program, action);
   AddQuantizeCommand(program, action);
+  AddImatrixCommand(program, action);
   AddEvalCommand(program, action);
   AddPlannedCommands(program, action);
 }

@@ -3,7 +3,9 @@
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <chrono>
+#include <cstdio>
 #include <filesystem>
 #include <memory>
 #include <utility>
@@ -13,6 +15,7 @@
 #include "apps/commands/interrupt.h"
 #include "apps/commands/model_flags.h"
 #include "base/log.h"
+#include "weights/importance_matrix.h"
 #include "weights/quantize_row.h"
 #include "weights/requantize.h"
 
@@ -24,14 +27,15 @@ struct QuantizeFlags {
   std::string out;
   std::string type;
   std::vector<std::string> rules;
-  std::string bits_per_weight;
+  double bits_per_weight = 0;
   std::string importance_matrix;
   uint32_t threads = 0;
 };
 
 Result<StoredType> ParseType(std::string_view flag, const std::string& name) {
   if (const std::optional<StoredType> type = QuantizedTypeFromName(name)) return *type;
-  return Unimplemented("type '{}' is not in this version ({}): use one of {}", name, flag, QuantizedTypeNames());
+  return Unimplemented("type '{}' is not in this version ({}): use one of {}", name, flag,
+                       QuantizedTypeNames());
 }
 
 Result<TypeRule> ParseRule(const std::string& text) {
@@ -62,17 +66,25 @@ Result<TokenizerSource> ConvertTokenizer(const Checkpoint& checkpoint) {
   return source;
 }
 
+// The table of --bpw, on stderr as everything that is not data.
+void PrintChoices(const std::vector<TypeChoice>& choices) {
+  if (choices.empty()) return;
+  size_t width = 6;
+  for (const TypeChoice& choice : choices) width = std::max(width, choice.name.size());
+  fmt::print(stderr, "{:{}}  {:8} {:>8} {:>15} {:>8}\n", "tensor", width, "type", "bits", "bytes", "error");
+  for (const TypeChoice& choice : choices) {
+    const double bits = 8 * static_cast<double>(choice.bytes) / static_cast<double>(choice.parameters);
+    fmt::print(stderr, "{:{}}  {:8} {:8.3f} {:15} {:8.5f}\n", choice.name, width,
+               QuantizedTypeName(choice.type), bits, choice.bytes, choice.error);
+  }
+}
+
 Status Quantize(const QuantizeFlags& flags) {
-  if (!flags.bits_per_weight.empty()) {
-    return Unimplemented("'{}' is not implemented in this version (--bpw): use --type",
-                         flags.bits_per_weight);
-  }
-  if (!flags.importance_matrix.empty()) {
-    return Unimplemented("'{}' is not implemented in this version (--imatrix): leave it out",
-                         flags.importance_matrix);
-  }
   RequantizeOptions options;
-  MIMO_ASSIGN_OR_RETURN(options.type, ParseType("--type", flags.type));
+  if (!flags.type.empty()) {
+    MIMO_ASSIGN_OR_RETURN(options.type, ParseType("--type", flags.type));
+  }
+  options.bits_per_weight = flags.bits_per_weight;
   for (const std::string& text : flags.rules) {
     MIMO_ASSIGN_OR_RETURN(TypeRule rule, ParseRule(text));
     options.rules.push_back(std::move(rule));
@@ -85,9 +97,16 @@ Status Quantize(const QuantizeFlags& flags) {
   checkpoint_options.populate = false;  // each weight is read once
   MIMO_ASSIGN_OR_RETURN(const Checkpoint checkpoint, Checkpoint::Open(flags.in, checkpoint_options));
   MIMO_ASSIGN_OR_RETURN(options.tokenizer, ConvertTokenizer(checkpoint));
+  ImportanceMatrix importance;
+  if (!flags.importance_matrix.empty()) {
+    MIMO_ASSIGN_OR_RETURN(importance, ReadImportanceMatrix(flags.importance_matrix));
+    options.importance = &importance;
+    options.importance_name = std::filesystem::path(flags.importance_matrix).filename().string();
+  }
   const auto start = std::chrono::steady_clock::now();
   MIMO_ASSIGN_OR_RETURN(const RequantizeSummary summary, Requantize(checkpoint, flags.out, options));
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  PrintChoices(summary.choices);
   const auto bytes = static_cast<double>(summary.bytes);
   LogInfo("{}: {:.4f} billion parameters, {:.4f} GB, {:.2f} bits per weight, {:.1f} s", flags.out,
           static_cast<double>(summary.parameters) / 1e9, bytes / 1e9,
@@ -103,7 +122,7 @@ void AddQuantizeCommand(CLI::App& program, CommandAction* action) {
       program.add_subcommand("quantize", "writes a checkpoint as GGUF with other weight types");
   command->add_option("IN", flags->in, "Hugging Face folder or .gguf file")->required();
   command->add_option("OUT", flags->out, "file that ends in .gguf")->required()->check(CheckOut);
-  command->add_option("--type", flags->type, "of the matrices: " + QuantizedTypeNames())->required();
+  command->add_option("--type", flags->type, "of the matrices: " + QuantizedTypeNames());
   command
       ->add_option(
           "--set-type", flags->rules,
@@ -112,10 +131,18 @@ void AddQuantizeCommand(CLI::App& program, CommandAction* action) {
       ->check(CheckKeyValue)
       ->allow_extra_args(false)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  command->add_option("--bpw", flags->bits_per_weight, "bits per weight to aim at (not in this version)");
-  command->add_option("--imatrix", flags->importance_matrix, "importance matrix (not in this version)");
+  command
+      ->add_option(
+          "--bpw", flags->bits_per_weight,
+          "chooses the types instead of --type, by measured error, for at most so many bits per weight")
+      ->check(CLI::Range(1.0, 32.0));
+  command->add_option("--imatrix", flags->importance_matrix,
+                      "importance matrix of 'mimo imatrix' or llama.cpp: which columns matter");
   command->add_option("--threads,-t", flags->threads, "0: one per core")->check(CLI::Range(0, 4096));
-  command->callback([flags, action] { *action = [flags] { return Quantize(*flags); }; });
+  command->callback([flags, action] {
+    if (flags->type.empty() && flags->bits_per_weight == 0) throw CLI::RequiredError("--type or --bpw");
+    *action = [flags] { return Quantize(*flags); };
+  });
 }
 
 }  // namespace mimo

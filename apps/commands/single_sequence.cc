@@ -17,6 +17,7 @@ Result<SingleSequence> SingleSequence::Create(const Checkpoint& checkpoint,
   ModelOptions model_options;
   model_options.path = options.path;
   model_options.num_threads = options.num_threads;
+  model_options.observer = options.observer;
   model_options.tokens_per_step_max = std::min(options.chunk, options.tokens_max);
   MIMO_ASSIGN_OR_RETURN(Model model, Model::Create(checkpoint, model_options));
   KvStorageOptions kv_options;

@@ -19,8 +19,9 @@ struct SingleSequenceOptions {
   ComputePath path = ComputePath::kFast;
   KvType kv_type = KvType::kBf16;  // kExact always uses float32
   uint32_t num_threads = 0;
-  uint32_t tokens_max = 0;  // longest sequence; at least 1
-  uint32_t chunk = 512;     // tokens per forward step
+  uint32_t tokens_max = 0;             // longest sequence; at least 1
+  uint32_t chunk = 512;                // tokens per forward step
+  MatMulObserver* observer = nullptr;  // or null; must outlive the sequence
 };
 
 // Not thread-safe.

@@ -6,6 +6,7 @@ namespace mimo {
 
 void ForwardStep::MatMul(const MatrixView& weights, std::span<const float* const> x_rows, float* out,
                          size_t out_stride) const {
+  if (observer != nullptr) observer->Observe(weights, x_rows);
   const uint32_t num_tasks = (weights.rows + kRowsPerTask - 1) / kRowsPerTask;
   pool->ParallelFor(num_tasks, [&](uint32_t task, uint32_t) {
     const uint32_t begin = task * kRowsPerTask;

@@ -82,6 +82,7 @@ struct ForwardStep {
   const ModelConfig* config = nullptr;
   const Kernels* kernels = nullptr;
   ThreadPool* pool = nullptr;
+  MatMulObserver* observer = nullptr;
 
   Batch batch;
   uint32_t num_tokens = 0;

@@ -28,11 +28,13 @@ class ExpertStep {
     for (size_t slot = 0; slot < routing.tokens.size(); ++slot) {
       step_.slot_rows[slot] = step_.normed.pointers()[routing.tokens[slot]];
     }
+    if (step_.observer != nullptr) ObserveGateAndUp();
     const uint32_t slices = (intermediate_ + kRowsPerTask - 1) / kRowsPerTask;
     const auto num_active = static_cast<uint32_t>(routing.active.size());
     step_.pool->ParallelFor(num_active * slices, [&](uint32_t task, uint32_t thread) {
       GateAndUp(routing.active[task / slices], task % slices * kRowsPerTask, step_.threads[thread]);
     });
+    if (step_.observer != nullptr) ObserveDown();
     const uint32_t out_slices = (step_.config->hidden_size + kRowsPerTask - 1) / kRowsPerTask;
     step_.pool->ParallelFor(out_slices, [&](uint32_t task, uint32_t thread) {
       Down(task * kRowsPerTask, step_.threads[thread]);
@@ -45,6 +47,28 @@ class ExpertStep {
     return step_.routing.offsets[expert + 1] - step_.routing.offsets[expert];
   }
   float* Hidden(uint32_t slot) { return step_.expert_hidden.get() + size_t{slot} * intermediate_; }
+
+  void ObserveGateAndUp() const {
+    for (const uint32_t expert : step_.routing.active) {
+      const std::span<const float* const> rows = {step_.slot_rows.data() + SlotBegin(expert),
+                                                  NumSlots(expert)};
+      step_.observer->Observe(experts_[expert].gate_proj, rows);
+      step_.observer->Observe(experts_[expert].up_proj, rows);
+    }
+  }
+
+  void ObserveDown() {
+    for (const uint32_t expert : step_.routing.active) {
+      step_.observer->Observe(experts_[expert].down_proj, HiddenRows(expert, step_.threads.front()));
+    }
+  }
+
+  // Pointers to the hidden rows of an expert's slots, in `scratch`.
+  std::span<const float* const> HiddenRows(uint32_t expert, ThreadScratch& scratch) {
+    scratch.rows.clear();
+    for (uint32_t i = 0; i < NumSlots(expert); ++i) scratch.rows.push_back(Hidden(SlotBegin(expert) + i));
+    return scratch.rows;
+  }
 
   void GateAndUp(uint32_t expert, uint32_t row_begin, ThreadScratch& scratch) {
     const uint32_t row_end = std::min(intermediate_, row_begin + kRowsPerTask);
@@ -81,10 +105,8 @@ class ExpertStep {
 
   void AddExpert(uint32_t expert, uint32_t row_begin, uint32_t row_end, ThreadScratch& scratch) {
     const uint32_t slot_begin = SlotBegin(expert);
-    scratch.rows.clear();
-    for (uint32_t i = 0; i < NumSlots(expert); ++i) scratch.rows.push_back(Hidden(slot_begin + i));
     step_.kernels->matmul({.weights = &experts_[expert].down_proj,
-                           .x_rows = scratch.rows.data(),
+                           .x_rows = HiddenRows(expert, scratch).data(),
                            .num_tokens = NumSlots(expert),
                            .row_begin = row_begin,
                            .row_end = row_end,

@@ -182,6 +182,7 @@ Result<Model> Model::Create(const Checkpoint& checkpoint, const ModelOptions& op
   step.config = &impl->config;
   step.kernels = kernels;
   step.pool = &impl->pool;
+  step.observer = options.observer;
   step.places.resize(options.tokens_per_step_max);
   AllocateStep(impl->config, impl->weights, options.tokens_per_step_max, &step);
   AllocateThreads(impl->config, options.tokens_per_step_max, impl->pool.num_threads(), &step);

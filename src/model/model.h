@@ -16,6 +16,7 @@
 #include "base/status.h"
 #include "base/token_id.h"
 #include "model/kv_storage.h"
+#include "model/matmul_observer.h"
 #include "weights/checkpoint.h"
 #include "weights/model_config.h"
 
@@ -45,6 +46,7 @@ struct ModelOptions {
   ComputePath path = ComputePath::kFast;
   uint32_t num_threads = 0;            // 0 = one per core
   uint32_t tokens_per_step_max = 512;  // sizes the scratch memory
+  MatMulObserver* observer = nullptr;  // or null; must outlive the model
   std::string kernel_variant;          // kFast: a name of kernels/kernels.h; empty = the best of this machine
 };
 

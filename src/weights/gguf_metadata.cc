@@ -14,17 +14,41 @@ constexpr uint32_t kGatingSigmoid = 2;
 constexpr int32_t kTokenNormal = 1;
 constexpr int32_t kTokenUnused = 5;
 
-// On-disk values of general.file_type.
+// On-disk values of general.file_type: the plainest mixture of llama.cpp that is mostly of the type.
 uint32_t FileType(StoredType type) {
   switch (type) {
     case StoredType::kF32:
       return 0;
     case StoredType::kF16:
       return 1;
+    case StoredType::kQ40:
+      return 2;
+    case StoredType::kQ41:
+      return 3;
     case StoredType::kQ80:
       return 7;
+    case StoredType::kQ50:
+      return 8;
+    case StoredType::kQ51:
+      return 9;
+    case StoredType::kQ2K:
+      return 10;
+    case StoredType::kQ3K:
+      return 11;
+    case StoredType::kQ4K:
+      return 14;
+    case StoredType::kQ5K:
+      return 16;
+    case StoredType::kQ6K:
+      return 18;
+    case StoredType::kIq4Nl:
+      return 25;
+    case StoredType::kIq4Xs:
+      return 30;
+    case StoredType::kMxFp4Block:
+      return 38;
     default:
-      return 32;
+      return 32;  // bf16
   }
 }
 

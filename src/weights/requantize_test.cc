@@ -8,6 +8,7 @@
 #include "base/mapped_file.h"
 #include "weights/checkpoint_testutil.h"
 #include "weights/model_weights.h"
+#include "weights/quantize_row.h"
 #include "weights/synth.h"
 
 namespace mimo {
@@ -15,6 +16,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 // A synthetic checkpoint in a folder of its own.
 class Source {
@@ -116,18 +118,161 @@ TEST(Requantize, RulesChooseTypesByNameAndTheLastOneCounts) {
   EXPECT_EQ(to.Find("blk.2.ffn_gate_inp.weight")->type, StoredType::kF32);
 }
 
-TEST(Requantize, RefusesWhatCannotBeWritten) {
+TEST(Requantize, FallsBackWhereRowsAreNotWholeBlocks) {
   const Source source("flash", {{"intermediate_size", "100"}});
-  const auto error = [&source](const std::vector<TypeRule>& rules) {
+  RequantizeOptions options;
+  options.type = StoredType::kQ4K;
+  ASSERT_TRUE(Requantize(source.Open(), source.Out(), options).has_value());
+  const Checkpoint to = Checkpoint::Open(source.Out(), {}).value();
+  EXPECT_EQ(to.Find("blk.1.attn_output.weight")->type, StoredType::kQ4K);  // 8 heads of 128
+  EXPECT_EQ(to.Find("token_embd.weight")->type, StoredType::kQ50);         // 128 columns
+  EXPECT_EQ(to.Find("blk.0.ffn_down.weight")->type, StoredType::kF16);     // 100 columns
+}
+
+// A source whose rows are all whole super-blocks.
+std::vector<ConfigOverride> WholeBlocks() {
+  return {{"hidden_size", "256"},           {"intermediate_size", "256"}, {"moe_intermediate_size", "256"},
+          {"num_attention_heads", "4"},     {"num_key_value_heads", "2"}, {"swa_num_key_value_heads", "2"},
+          {"num_nextn_predict_layers", "1"}};
+}
+
+TEST(Requantize, EveryBlockTypeIsReadBackNearTheSource) {
+  const Source source("v2.5", WholeBlocks());
+  const Checkpoint from = source.Open();
+  const ModelWeights a = BindModelWeights(from).value();
+  for (const char* name : {"q6_k", "q5_k", "q4_k", "q3_k", "q2_k", "iq4_xs", "iq4_nl", "mxfp4", "q5_1",
+                           "q5_0", "q4_1", "q4_0"}) {
+    SCOPED_TRACE(name);
+    RequantizeOptions options;
+    options.type = StoredType::kBf16;
+    const StoredType type = QuantizedTypeFromName(name).value();
+    options.rules = {{"blk.2.ffn_down_exps", type}};
+    ASSERT_TRUE(Requantize(from, source.Out(), options).has_value());
+    const Checkpoint to = Checkpoint::Open(source.Out(), {}).value();
+    EXPECT_EQ(to.Find("blk.2.ffn_down_exps.weight")->type, type);
+    const ModelWeights b = BindModelWeights(to).value();
+    const MatrixView& expected = a.layers[2].moe.experts[3].down_proj;
+    const MatrixView& read = b.layers[2].moe.experts[3].down_proj;
+    double error = 0;
+    double total = 0;
+    for (uint32_t row = 0; row < expected.rows; ++row) {
+      const std::vector<float> x = Row(expected, row);
+      const std::vector<float> y = Row(read, row);
+      for (size_t i = 0; i < x.size(); ++i) {
+        error += (x[i] - y[i]) * (x[i] - y[i]);
+        total += x[i] * x[i];
+      }
+    }
+    EXPECT_LT(error / total, 0.3 * 0.3);
+  }
+}
+
+// Only the even columns of the experts of layer 1 matter, and none of expert 2, which no token reached.
+ImportanceMatrix EvenColumns() {
+  ImportanceMatrix matrix;
+  ImportanceEntry& entry = matrix.entries["blk.1.ffn_up_exps.weight"];
+  entry.counts = {3, 3, 0, 3};
+  for (uint32_t i = 0; i < 4 * 256; ++i) entry.sums.push_back(i % 2 == 0 && i / 256 != 2 ? 6.0F : 0.0F);
+  return matrix;
+}
+
+TEST(Requantize, SparesTheColumnsThatTheImportanceMatrixNames) {
+  const Source source("v2.5", WholeBlocks());
+  const Checkpoint from = source.Open();
+  const ImportanceMatrix importance = EvenColumns();
+  RequantizeOptions options;
+  options.type = StoredType::kBf16;
+  options.rules = {{"blk.1.ffn_up_exps", StoredType::kQ2K}};
+  ASSERT_TRUE(Requantize(from, source.Out("without.gguf"), options).has_value());
+  options.importance = &importance;
+  options.importance_name = "even.gguf";
+  ASSERT_TRUE(Requantize(from, source.Out("with.gguf"), options).has_value());
+  const ModelWeights original = BindModelWeights(from).value();
+  const auto error_of_even_columns = [&](const char* file, size_t expert) {
+    const Checkpoint to = Checkpoint::Open(source.Out(file), {}).value();
+    const ModelWeights read = BindModelWeights(to).value();
+    double error = 0;
+    for (uint32_t row = 0; row < 256; ++row) {
+      const std::vector<float> x = Row(original.layers[1].moe.experts[expert].up_proj, row);
+      const std::vector<float> y = Row(read.layers[1].moe.experts[expert].up_proj, row);
+      for (size_t i = 0; i < x.size(); i += 2) error += (x[i] - y[i]) * (x[i] - y[i]);
+    }
+    return error;
+  };
+  for (const size_t expert : {0, 2}) {
+    EXPECT_LT(error_of_even_columns("with.gguf", expert),
+              0.7 * error_of_even_columns("without.gguf", expert));
+  }
+}
+
+TEST(Requantize, RefusesTheImportanceMatrixOfAnotherModel) {
+  const Source source("v2.5");  // 128 columns
+  const ImportanceMatrix importance = EvenColumns();
+  RequantizeOptions options;
+  options.importance = &importance;
+  const auto summary = Requantize(source.Open(), source.Out(), options);
+  ASSERT_FALSE(summary.has_value());
+  EXPECT_THAT(summary.error().message, HasSubstr("'blk.1.ffn_up_exps.weight'"));
+  EXPECT_THAT(summary.error().message, HasSubstr("another model"));
+}
+
+TEST(Requantize, BitsPerWeightAreReachedAndLoseLessThanOneTypeOfThatSize) {
+  const Source source("v2.5", WholeBlocks());
+  const Checkpoint from = source.Open();
+  RequantizeOptions options;
+  options.bits_per_weight = 6;
+  const auto summary = Requantize(from, source.Out(), options);
+  ASSERT_TRUE(summary.has_value()) << summary.error().message;
+  const double reached = 8 * static_cast<double>(summary->bytes) / static_cast<double>(summary->parameters);
+  EXPECT_LE(reached, 6.0);
+  EXPECT_GT(reached, 5.8);
+  ASSERT_FALSE(summary->choices.empty());
+  const Checkpoint to = Checkpoint::Open(source.Out(), {}).value();
+  for (const TypeChoice& choice : summary->choices) {
+    EXPECT_EQ(to.Find(choice.name)->type, choice.type) << choice.name;
+    EXPECT_LT(choice.error, 0.3);
+  }
+  EXPECT_TRUE(BindModelWeights(to).has_value());
+}
+
+TEST(Requantize, BitsPerWeightLeaveAloneWhatARuleNames) {
+  const Source source("v2.5", WholeBlocks());
+  RequantizeOptions options;
+  options.bits_per_weight = 7;
+  options.rules = {{"attn_qkv", StoredType::kQ80}};
+  const auto summary = Requantize(source.Open(), source.Out(), options);
+  ASSERT_TRUE(summary.has_value()) << summary.error().message;
+  const Checkpoint to = Checkpoint::Open(source.Out(), {}).value();
+  EXPECT_EQ(to.Find("blk.1.attn_qkv.weight")->type, StoredType::kQ80);
+  for (const TypeChoice& choice : summary->choices) EXPECT_THAT(choice.name, Not(HasSubstr("attn_qkv")));
+}
+
+TEST(Requantize, KeepsReleasedMxFp4ExpertsWithoutLossUnderABudget) {
+  const Source source("v2.6-flash", WholeBlocks());
+  const Checkpoint from = source.Open();
+  RequantizeOptions options;
+  options.bits_per_weight = 8;
+  ASSERT_TRUE(Requantize(from, source.Out(), options).has_value());
+  const Checkpoint to = Checkpoint::Open(source.Out(), {}).value();
+  EXPECT_EQ(to.Find("blk.1.ffn_up_exps.weight")->type, StoredType::kMxFp4Block);
+  const ModelWeights a = BindModelWeights(from).value();
+  const ModelWeights b = BindModelWeights(to).value();
+  ExpectSameRows(a.layers[1].moe.experts[3].up_proj, b.layers[1].moe.experts[3].up_proj);
+}
+
+TEST(Requantize, RefusesWhatCannotBeWritten) {
+  const Source source("flash");
+  const auto error = [&source](const std::vector<TypeRule>& rules, double bits_per_weight = 0) {
     RequantizeOptions options;
     options.rules = rules;
+    options.bits_per_weight = bits_per_weight;
     const auto summary = Requantize(source.Open(), source.Out(), options);
     return summary.has_value() ? std::string() : summary.error().message;
   };
-  EXPECT_THAT(error({}), HasSubstr("'blk.0.ffn_down.weight' has rows of 100 columns"));
   EXPECT_THAT(error({{"(", StoredType::kF32}}), HasSubstr("not a regular expression"));
   EXPECT_THAT(error({{"ffn_down", StoredType::kF32}, {"attn_norm", StoredType::kF32}}),
               HasSubstr("'attn_norm' matches no matrix"));
+  EXPECT_THAT(error({}, 1.5), HasSubstr("1.5 bits per weight are too few"));
   EXPECT_EQ(error({{"ffn_down", StoredType::kF32}}), "");
   const Source uneven("flash", {{"swa_head_dim", "96"}});
   const auto summary = Requantize(uneven.Open(), uneven.Out(), {});
