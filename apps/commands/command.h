@@ -37,6 +37,7 @@ void AddPerplexityCommand(CLI::App& program, CommandAction* action);
 void AddSynthCommand(CLI::App& program, CommandAction* action);
 void AddQuantizeCommand(CLI::App& program, CommandAction* action);
 void AddImatrixCommand(CLI::App& program, CommandAction* action);
+void AddBenchCommand(CLI::App& program, CommandAction* action);
 void AddEvalCommand(CLI::App& program, CommandAction* action);
 // The commands that this version does not have: they fail with a message that says so.
 void AddPlannedCommands(CLI::App& program, CommandAction* action);

@@ -9,6 +9,7 @@
 #include "base/thread_pool.h"
 #include "kernels/kernels.h"
 #include "model/model.h"
+#include "model/row_quantizer.h"
 #include "weights/model_weights.h"
 
 namespace mimo {
@@ -71,6 +72,7 @@ struct RopeTable {
 
 struct ThreadScratch {
   Scratch<float> attention;        // AttentionScratchFloats of the largest group
+  AlignedScratch panel;            // PanelScratchBytes of the widest input
   Scratch<float> tile;             // [slots of one expert, kRowsPerTask]
   std::vector<const float*> rows;  // [slots of one expert]
   std::vector<KeySpan> spans;
@@ -108,12 +110,20 @@ struct ForwardStep {
   RopeTable sliding_rope;
   std::vector<ThreadScratch> threads;
   std::vector<float> logits;  // [rows wanted, vocab_size]
+  // By form, because two matrices of different types may read the same rows in one loop.
+  RowQuantizer quantizers[2];
+  std::vector<QuantizedRow> quantized_slots[2];  // [slots] input row of each slot
+
+  // The rows as the kernels read them for weights of this type; null where that is float32. Valid until the
+  // next call for a type of the same form.
+  const QuantizedRow* Quantize(const MatrixView& weights, std::span<const float* const> rows);
+  // The same for the rows of `normed`, one for each slot of the routing.
+  const QuantizedRow* QuantizeSlots(const MatrixView& weights);
 
   // out[t * out_stride + r] = (weights . x_rows[t])[r] for each t, in parallel slices of kRowsPerTask rows.
-  void MatMul(const MatrixView& weights, std::span<const float* const> x_rows, float* out,
-              size_t out_stride) const;
+  void MatMul(const MatrixView& weights, std::span<const float* const> x_rows, float* out, size_t out_stride);
   // The same for every token of the step, into the rows of `out`.
-  void MatMul(const MatrixView& weights, const RowBuffer& rows, RowBuffer* out) const {
+  void MatMul(const MatrixView& weights, const RowBuffer& rows, RowBuffer* out) {
     MatMul(weights, {rows.pointers(), num_tokens}, out->row(0), out->row_size());
   }
   // normed[t] = RmsNorm(x[t]).

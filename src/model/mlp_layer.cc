@@ -29,12 +29,16 @@ class ExpertStep {
       step_.slot_rows[slot] = step_.normed.pointers()[routing.tokens[slot]];
     }
     if (step_.observer != nullptr) ObserveGateAndUp();
+    gate_rows_ = step_.QuantizeSlots(experts_.front().gate_proj);
+    const bool same_type = experts_.front().up_proj.type == experts_.front().gate_proj.type;
+    up_rows_ = same_type ? gate_rows_ : step_.QuantizeSlots(experts_.front().up_proj);
     const uint32_t slices = (intermediate_ + kRowsPerTask - 1) / kRowsPerTask;
     const auto num_active = static_cast<uint32_t>(routing.active.size());
     step_.pool->ParallelFor(num_active * slices, [&](uint32_t task, uint32_t thread) {
       GateAndUp(routing.active[task / slices], task % slices * kRowsPerTask, step_.threads[thread]);
     });
     if (step_.observer != nullptr) ObserveDown();
+    hidden_rows_ = QuantizeHidden();
     const uint32_t out_slices = (step_.config->hidden_size + kRowsPerTask - 1) / kRowsPerTask;
     step_.pool->ParallelFor(out_slices, [&](uint32_t task, uint32_t thread) {
       Down(task * kRowsPerTask, step_.threads[thread]);
@@ -75,6 +79,8 @@ class ExpertStep {
     const uint32_t slot_begin = SlotBegin(expert);
     MatMulArgs args = {.weights = &experts_[expert].gate_proj,
                        .x_rows = step_.slot_rows.data() + slot_begin,
+                       .quantized_rows = At(gate_rows_, slot_begin),
+                       .panel_scratch = scratch.panel.get(),
                        .num_tokens = NumSlots(expert),
                        .row_begin = row_begin,
                        .row_end = row_end,
@@ -82,6 +88,7 @@ class ExpertStep {
                        .out_stride = intermediate_};
     step_.kernels->matmul(args);
     args.weights = &experts_[expert].up_proj;
+    args.quantized_rows = At(up_rows_, slot_begin);
     args.out = scratch.tile.get();
     args.out_stride = kRowsPerTask;
     step_.kernels->matmul(args);
@@ -107,6 +114,8 @@ class ExpertStep {
     const uint32_t slot_begin = SlotBegin(expert);
     step_.kernels->matmul({.weights = &experts_[expert].down_proj,
                            .x_rows = HiddenRows(expert, scratch).data(),
+                           .quantized_rows = At(hidden_rows_, slot_begin),
+                           .panel_scratch = scratch.panel.get(),
                            .num_tokens = NumSlots(expert),
                            .row_begin = row_begin,
                            .row_end = row_end,
@@ -119,9 +128,23 @@ class ExpertStep {
     }
   }
 
+  // Experts of a layer are of one type in each projection: slices of one tensor, or stored alike.
+  const QuantizedRow* QuantizeHidden() {
+    for (uint32_t slot = 0; slot < step_.routing.tokens.size(); ++slot) step_.slot_rows[slot] = Hidden(slot);
+    return step_.Quantize(experts_.front().down_proj, {step_.slot_rows.data(), step_.routing.tokens.size()});
+  }
+
+  static const QuantizedRow* At(const QuantizedRow* rows, uint32_t slot) {
+    return rows == nullptr ? nullptr : rows + slot;
+  }
+
   ForwardStep& step_;
   std::span<const MlpWeights> experts_;
   const uint32_t intermediate_;
+  // [slots], or null where the kernels read float32.
+  const QuantizedRow* gate_rows_ = nullptr;
+  const QuantizedRow* up_rows_ = nullptr;
+  const QuantizedRow* hidden_rows_ = nullptr;
 };
 
 // Groups (token, expert, weight) by expert: a counting sort, which keeps tokens in ascending order.

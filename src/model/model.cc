@@ -10,6 +10,23 @@
 namespace mimo {
 namespace {
 
+// Columns of the widest matrix: each reads one of these.
+uint32_t WidestInput(const ModelConfig& config) {
+  uint32_t widest = std::max(2 * config.hidden_size, config.intermediate_size);  // 2: of an MTP head
+  widest = std::max(widest, config.moe_intermediate_size);
+  for (const AttentionGeometry& geometry : {config.full_attention, config.sliding_attention}) {
+    widest = std::max(widest, geometry.num_attention_heads * geometry.v_head_dim);
+  }
+  return widest;
+}
+
+void AllocateQuantizers(const ModelConfig& config, uint32_t tokens_max, ForwardStep* step) {
+  const uint32_t slots = tokens_max * std::max(1U, config.num_experts_per_tok);
+  const size_t bytes = std::max(tokens_max * QuantizedRowBytes(WidestInput(config)),
+                                slots * QuantizedRowBytes(config.moe_intermediate_size));
+  for (RowQuantizer& quantizer : step->quantizers) quantizer.Allocate(slots, bytes);
+}
+
 // Tokens of the largest group of one expert: a whole step.
 void AllocateThreads(const ModelConfig& config, uint32_t tokens_max, uint32_t num_threads,
                      ForwardStep* step) {
@@ -20,6 +37,7 @@ void AllocateThreads(const ModelConfig& config, uint32_t tokens_max, uint32_t nu
   }
   step->threads.resize(num_threads);
   for (ThreadScratch& scratch : step->threads) {
+    scratch.panel.Allocate(PanelScratchBytes(WidestInput(config)));
     scratch.attention = AllocateScratch<float>(AttentionScratchFloats(group_max));
     scratch.tile = AllocateScratch<float>(size_t{tokens_max} * kRowsPerTask);
     scratch.rows.reserve(tokens_max);
@@ -185,6 +203,7 @@ Result<Model> Model::Create(const Checkpoint& checkpoint, const ModelOptions& op
   step.observer = options.observer;
   step.places.resize(options.tokens_per_step_max);
   AllocateStep(impl->config, impl->weights, options.tokens_per_step_max, &step);
+  AllocateQuantizers(impl->config, options.tokens_per_step_max, &step);
   AllocateThreads(impl->config, options.tokens_per_step_max, impl->pool.num_threads(), &step);
   return Model(std::move(impl));
 }

@@ -64,7 +64,7 @@ else
 fi
 expect_error 1 "not in this version" quantize x y.gguf --type q4_k
 expect_error 2 ".gguf" quantize x y --type q8_0
-expect_error 1 "not implemented in this version" bench --model x
+expect_error 1 "not implemented in this version" replay --model x
 expect_error 1 "--kv-type" run --model x --kv-type q8_0 -p hello
 expect_error 1 "--memory" run --model x --memory 4G -p hello
 expect_error 1 "--device" run --model x --device cuda:0 -p hello
@@ -96,6 +96,17 @@ for file in "$model" "$work/q8.gguf"; do
 done
 cmp -s "$work/model.ids" "$work/q8.gguf.ids" || fail "quantize: the tokenizer gives other ids"
 expect_exit 0 run --model "$work/q8.gguf" -p Hi -n 2 --json
+
+echo "# bench"
+expect_exit 0 bench --model "$model" -p 8 -n 4 -d 0 -d 16 -r 2 --json --threads 1
+rows=$(grep -o '"test":"[a-z]*","n":[0-9]*,"depth":[0-9]*,"tokens_per_second":[0-9]' "$work/stdout" | wc -l)
+expect_equal "bench rows" "$rows" 4
+expect_match "bench" "$(cat "$work/stdout")" '"bytes_per_token":[0-9]+,"read_bandwidth":[0-9.e+]+,"bandwidth_share":[0-9.e-]+'
+printf '#!/bin/sh\necho "[{\\"avg_ts\\": 2.5}]"\n' >"$work/peer"
+chmod +x "$work/peer"
+expect_exit 0 bench --model "$model" -p 8 -r 1 --peer "$work/peer" --json --threads 1
+expect_match "bench --peer" "$(cat "$work/stdout")" '"peer_tokens_per_second":2.5,"peer_ratio":'
+expect_error 1 "llama-bench" bench --model "$model" -p 8 -r 1 --peer true --threads 1
 
 echo "# flags from the environment and from a file"
 expect_exit 0 inspect --json --context 100 "$model"
