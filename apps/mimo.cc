@@ -25,6 +25,7 @@ void AddCommands(CLI::App& program, CommandAction* action) {
   AddSynthCommand(program, action);
   AddQuantizeCommand(program, action);
   AddImatrixCommand(program, action);
+  AddBenchCommand(program, action);
   AddEvalCommand(program, action);
   AddPlannedCommands(program, action);
 }
