@@ -1,6 +1,6 @@
 # The short way to everything. The build itself is CMake; see CMakePresets.json.
 
-.PHONY: run build test bench format tidy fuzz trainer clean help
+.PHONY: run build test bench format tidy fuzz trainer model clean help
 .DEFAULT_GOAL := build
 
 PORT ?= 8080
@@ -39,6 +39,11 @@ fuzz:  ## each fuzz target for FUZZ_SECONDS (60), starting from its committed co
 trainer:  ## the program that makes models, build/mimo-train; needs libtorch
 	@scripts/install_packages.sh build trainer
 	@scripts/build.sh release -DMIMO_TESTS=OFF -DMIMO_TRAINER=ON -- mimo-train
+
+model:  ## assets/default-model.gguf again, from nothing; about two hours on two cores
+	@scripts/install_packages.sh build trainer
+	@scripts/build.sh release -DMIMO_TESTS=OFF -DMIMO_TRAINER=ON -- mimo mimo-train
+	@scripts/train_home_model.sh build/home-model
 
 clean:  ## removes every build folder
 	@rm -rf build build-*

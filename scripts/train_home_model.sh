@@ -2,7 +2,7 @@
 # Makes assets/default-model.gguf, the model inside the program, from nothing but this repository:
 #   scripts/train_home_model.sh OUT_FOLDER
 # Every step is seeded and is skipped when its result is there, so a broken run goes on where it ended. On two cores it
-# takes about two and a half hours; docs/models/mimo-home.md has the scores it should end with.
+# takes about two hours; docs/models/mimo-home.md has the scores it should end with.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
