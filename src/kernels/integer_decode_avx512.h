@@ -53,6 +53,16 @@ inline __m128i SumEach(const __m512i (&v)[4]) {
   return FoldTo128(AddQuads(AddPairs(v[0], v[1]), AddPairs(v[2], v[3])));
 }
 
+// 16 bits of each row, put together in registers: stores of 2 bytes cannot be forwarded to a load of 16.
+inline __m128i EightWords(const std::array<const std::byte*, 8>& rows, size_t offset) {
+  const auto word = [&](uint32_t row) {
+    uint16_t bits;
+    std::memcpy(&bits, rows[row] + offset, sizeof(bits));
+    return static_cast<short>(bits);
+  };
+  return _mm_setr_epi16(word(0), word(1), word(2), word(3), word(4), word(5), word(6), word(7));
+}
+
 // q8_0, eight rows. The signed codes get 128 added, because the multiplier wants one factor without a sign;
 // the sum of the activations takes it away again.
 template <uint32_t kTokens>
@@ -65,15 +75,13 @@ void DecodeQ80(const MatMulArgs& args, uint32_t row, uint32_t token) {
   for (__m256& sum : sums) sum = _mm256_setzero_ps();
   for (uint32_t b = 0; b < weights.cols / kQ80BlockSize; ++b) {
     __m256i codes[8];
-    alignas(16) uint16_t scale_bits[8];
     for (uint32_t r = 0; r < 8; ++r) {
       const std::byte* const block = rows[r] + size_t{b} * kQ80BlockBytes;
       _mm_prefetch(reinterpret_cast<const char*>(block + 8 * weights.row_bytes), _MM_HINT_T1);
-      std::memcpy(&scale_bits[r], block, sizeof(uint16_t));
       const auto* const at = reinterpret_cast<const __m256i*>(block + offsetof(BlockQ80, codes));
       codes[r] = _mm256_xor_si256(_mm256_loadu_si256(at), sign);
     }
-    const __m256 scales = _mm256_cvtph_ps(_mm_load_si128(reinterpret_cast<const __m128i*>(scale_bits)));
+    const __m256 scales = _mm256_cvtph_ps(EightWords(rows, size_t{b} * kQ80BlockBytes));
     for (uint32_t t = 0; t < kTokens; ++t) {
       const auto* const at = reinterpret_cast<const __m256i*>(x[t].codes + size_t{b} * kQ80BlockSize);
       const __m256i values = _mm256_loadu_si256(at);
