@@ -29,6 +29,7 @@ struct ImatrixFlags {
   std::string file;
   std::string out;
   uint32_t chunks = 0;
+  bool special = false;
 };
 
 // The windows of the text, without overlap. What does not fill the last one is left out, as in llama.cpp.
@@ -42,7 +43,7 @@ Result<Windows> ReadWindows(const ImatrixFlags& flags, const Checkpoint& checkpo
   MIMO_ASSIGN_OR_RETURN(const Tokenizer tokenizer, MakeTokenizer(checkpoint));
   MIMO_ASSIGN_OR_RETURN(const std::string text, ReadTextFile(flags.file));
   Windows windows;
-  windows.tokens = tokenizer.Encode(text, AddedTokens::kPlainText);
+  windows.tokens = tokenizer.Encode(text, flags.special ? AddedTokens::kParse : AddedTokens::kPlainText);
   const auto num_tokens = static_cast<uint32_t>(windows.tokens.size());
   if (num_tokens == 0) return InvalidArgument("the text is empty ({}): use more text", flags.file);
   // A text shorter than the default window is one window.
@@ -99,6 +100,7 @@ void AddImatrixCommand(CLI::App& program, CommandAction* action) {
   command->add_option("--file,-f", flags->file, "text file")->required();
   command->add_option("OUT,--output,-o", flags->out, "file to write")->required();
   command->add_option("--chunks", flags->chunks, "windows at most; 0: all");
+  command->add_flag("--special", flags->special, "control tokens spelled in the text become their ids");
   command->callback([flags, action] { *action = [flags] { return CollectImportance(*flags); }; });
 }
 

@@ -105,7 +105,8 @@ TEST(ImportanceCollector, SumsTheSquaredInputs) {
   const SmallModel model("flash");
   const ImportanceMatrix matrix = Collect(model, 24);
   // Inputs of the first products are normed embeddings: without the norm's weights their mean square is 1.
-  const std::vector<float>& norm = BindModelWeights(model.checkpoint()).value().layers[0].input_layernorm;
+  const ModelWeights weights = BindModelWeights(model.checkpoint()).value();
+  const std::vector<float>& norm = weights.layers[0].input_layernorm;
   const ImportanceEntry& query = *matrix.Find("blk.0.attn_q.weight");
   double mean = 0;
   for (size_t i = 0; i < 32; ++i) mean += static_cast<double>(query.sums[i] / (norm[i] * norm[i])) / 24 / 32;

@@ -29,7 +29,7 @@ struct RequantizeOptions {
   std::vector<TypeRule> rules;         // the last one that matches counts
   // Not 0: chooses the type of each matrix that no rule is about, so that the squared errors of all matrices,
   // each relative to the matrix, have the least sum and all tensors together at most so many bits per weight.
-  // docs/decisions/0012-bits-per-weight.md says why.
+  // docs/decisions/0012-writing-quantised-types.md says why.
   double bits_per_weight = 0;
   const ImportanceMatrix* importance = nullptr;  // or null: all columns count alike; must outlive the call
   std::string importance_name;                   // what the file says it was made with
