@@ -157,7 +157,10 @@ Status WriteImportanceMatrix(const ImportanceMatrix& matrix, const std::string& 
     counts.emplace_back(entry.counts.begin(), entry.counts.end());
   }
   const std::string header = gguf.Finish(layouts);
-  const uint64_t size = layouts.empty() ? header.size() : layouts.back().offset + layouts.back().num_bytes();
+  const uint64_t end = layouts.empty() ? header.size() : layouts.back().offset + layouts.back().num_bytes();
+  // llama.cpp reads the last tensor with its padding.
+  constexpr uint64_t kAlignment = 32;
+  const uint64_t size = (end + kAlignment - 1) / kAlignment * kAlignment;
   MIMO_ASSIGN_OR_RETURN(OutputFile file, OutputFile::Create(path, size));
   MIMO_RETURN_IF_ERROR(file.WriteAt(0, std::as_bytes(std::span(header))));
   size_t index = 0;

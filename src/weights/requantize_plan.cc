@@ -133,12 +133,19 @@ uint64_t BytesAs(const OutputTensor& tensor, StoredType type) {
   return layout.num_bytes();
 }
 
+// How often a matrix's share of noise counts. The noise of one block of the residual stream is diluted by all
+// the others, attention and feed-forward of each layer; that of the head reaches every logit in full.
+double ErrorFactor(const TensorSpec& spec, const ModelConfig& config) {
+  return spec.role == TensorRole::kLmHead ? 2.0 * config.num_hidden_layers : 1.0;
+}
+
 // Chooses the types of the matrices `free` under the budget.
 class BudgetChooser {
  public:
-  BudgetChooser(std::vector<OutputTensor>& tensors, std::vector<size_t> free,
+  // `free`: indices into `tensors`; `factors`: how often the error of each counts.
+  BudgetChooser(std::vector<OutputTensor>& tensors, std::vector<size_t> free, std::vector<double> factors,
                 const RequantizeOptions& options)
-      : tensors_(tensors), free_(std::move(free)), options_(options) {}
+      : tensors_(tensors), free_(std::move(free)), factors_(std::move(factors)), options_(options) {}
 
   Result<std::vector<TypeChoice>> Choose() {
     MIMO_RETURN_IF_ERROR(Measure());
@@ -163,8 +170,8 @@ class BudgetChooser {
       OutputTensor& tensor = tensors_[free_[i]];
       const TypeOption& option = types_[i][(*chosen)[i]];
       tensor.layout.type = option.type;
-      choices.push_back(
-          {tensor.layout.name, option.type, tensor.num_elements(), option.bytes, std::sqrt(option.error)});
+      choices.push_back({tensor.layout.name, option.type, tensor.num_elements(), option.bytes,
+                         std::sqrt(option.error / factors_[i])});
     }
     return choices;
   }
@@ -189,7 +196,8 @@ class BudgetChooser {
     pool.ParallelFor(static_cast<uint32_t>(tasks.size()), [&](uint32_t index, uint32_t thread) {
       if (is_cancelled()) return;
       Task& task = tasks[index];
-      task.option.error = MeasureTypeError(tensors_[free_[task.tensor]], task.option.type, buffers[thread]);
+      task.option.error = factors_[task.tensor] *
+                          MeasureTypeError(tensors_[free_[task.tensor]], task.option.type, buffers[thread]);
       progress.Advance(1);
     });
     if (is_cancelled()) return MakeError(ErrorCode::kCancelled, "interrupted: nothing was written");
@@ -217,6 +225,7 @@ class BudgetChooser {
 
   std::vector<OutputTensor>& tensors_;
   const std::vector<size_t> free_;
+  const std::vector<double> factors_;
   const RequantizeOptions& options_;
   std::vector<std::vector<TypeOption>> types_;  // for each of free_
 };
@@ -291,6 +300,7 @@ Result<RequantizePlan> PlanRequantize(const ModelConfig& config, const ModelWeig
   RequantizePlan plan;
   Notices notices;
   std::vector<size_t> free;  // to be chosen by the budget
+  std::vector<double> factors;
   for (const TensorSpec& spec : TensorTable(config, CheckpointFormat::kGguf)) {
     OutputTensor tensor;
     tensor.ranges = FindGgufRows(config, weights, spec);
@@ -302,6 +312,7 @@ Result<RequantizePlan> PlanRequantize(const ModelConfig& config, const ModelWeig
     tensor.layout.type = FittingType(wanted, tensor.cols());
     if (is_free) {
       free.push_back(plan.tensors.size());
+      factors.push_back(ErrorFactor(spec, config));
     } else if (tensor.layout.type != wanted) {
       notices.AddFallback(tensor, wanted);
     }
@@ -312,7 +323,8 @@ Result<RequantizePlan> PlanRequantize(const ModelConfig& config, const ModelWeig
   }
   MIMO_RETURN_IF_ERROR(chooser.CheckThatAllMatched());
   if (options.bits_per_weight > 0) {
-    MIMO_ASSIGN_OR_RETURN(plan.choices, BudgetChooser(plan.tensors, std::move(free), options).Choose());
+    MIMO_ASSIGN_OR_RETURN(plan.choices,
+                          BudgetChooser(plan.tensors, std::move(free), std::move(factors), options).Choose());
   }
   notices.Log();
   return plan;

@@ -62,7 +62,8 @@ if "$mimo" inspect >/dev/null 2>&1; then
 else
   expect_error 1 "mimo synth" run -p hello
 fi
-expect_error 1 "not in this version" quantize x y.gguf --type q4_k
+expect_error 1 "not in this version" quantize x y.gguf --type iq2_xs
+expect_error 2 "--bpw" quantize x y.gguf
 expect_error 2 ".gguf" quantize x y --type q8_0
 expect_error 1 "not implemented in this version" replay --model x
 expect_error 1 "--kv-type" run --model x --kv-type q8_0 -p hello
@@ -96,6 +97,21 @@ for file in "$model" "$work/q8.gguf"; do
 done
 cmp -s "$work/model.ids" "$work/q8.gguf.ids" || fail "quantize: the tokenizer gives other ids"
 expect_exit 0 run --model "$work/q8.gguf" -p Hi -n 2 --json
+for type in q6_k q4_k q2_k iq4_xs mxfp4; do
+  expect_exit 0 quantize "$model" "$work/$type.gguf" --type "$type"
+  expect_match "fallback of $type" "$(cat "$work/stderr")" "tensors .* instead of|$type.gguf: "
+  expect_exit 0 run --model "$work/$type.gguf" -p Hi -n 2 --json
+done
+
+echo "# imatrix"
+seq 1 400 >"$work/numbers.txt"
+expect_exit 0 imatrix --model "$model" --file "$work/numbers.txt" --context 128 "$work/imatrix.gguf"
+expect_exit 0 quantize "$model" "$work/bpw.gguf" --bpw 5 --imatrix "$work/imatrix.gguf"
+expect_match "bpw" "$(cat "$work/stderr")" 'blk.0.attn_qkv.weight +[a-z0-9_]+ +[0-9.]+'
+expect_match "bpw" "$(cat "$work/stderr")" ' (4\.[5-9][0-9]|5\.00) bits per weight'
+expect_exit 0 run --model "$work/bpw.gguf" -p Hi -n 2 --json
+expect_error 1 "too few" quantize "$model" "$work/bpw.gguf" --bpw 1.5
+expect_error 1 "$work/numbers.txt" quantize "$model" "$work/x.gguf" --type q4_k --imatrix "$work/numbers.txt"
 
 echo "# bench"
 expect_exit 0 bench --model "$model" -p 8 -n 4 -d 0 -d 16 -r 2 --json --threads 1
