@@ -2,12 +2,14 @@
 // How the integer products read the blocks of each type. Include only from files compiled for AVX-512 with
 // VNNI.
 //
-// A type gives, for 256 columns of one row (q8_0: for 64), codes without a sign:
+// A type gives codes without a sign, because the multiplier wants one factor without:
 //
-//   element = (scale * sub-block's scale) * (code - kOffset) - minimum * sub-block's minimum
+//   element = scale * (code - kOffset) + minimum                                             blocks of 32
+//   element = (scale * sub-block's scale) * (code - kOffset) - minimum * sub-block's minimum        of 256
 
 #include <immintrin.h>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -17,6 +19,178 @@
 namespace mimo {
 namespace {
 
+// ---- Blocks of 32 columns.
+
+// One row: its blocks, and its scales where they stand apart.
+struct BlockRow {
+  const std::byte* blocks = nullptr;
+  const std::byte* scales = nullptr;
+};
+using EightRows = std::array<BlockRow, 8>;
+
+// 16 bits of each row, put together in registers: stores of 2 bytes cannot be forwarded to a load of 16.
+inline __m128i EightWords(const EightRows& rows, size_t offset) {
+  const auto word = [&](uint32_t row) {
+    uint16_t bits;
+    std::memcpy(&bits, rows[row].blocks + offset, sizeof(bits));
+    return static_cast<short>(bits);
+  };
+  return _mm_setr_epi16(word(0), word(1), word(2), word(3), word(4), word(5), word(6), word(7));
+}
+
+// byte(row) of each row.
+template <typename Byte>
+__m128i EightBytes(const Byte& byte) {
+  uint64_t bytes = 0;
+  for (uint32_t row = 0; row < 8; ++row) bytes |= uint64_t{static_cast<uint8_t>(byte(row))} << (8 * row);
+  return _mm_cvtsi64_si128(static_cast<long long>(bytes));
+}
+
+inline __m128i Load128(const std::byte* at) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(at)); }
+inline __m256i Load256(const std::byte* at) {
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at));
+}
+
+// 16 bytes of nibbles: the low ones are the first 16 columns.
+inline __m256i NibblesByHalf(const std::byte* at) {
+  const __m128i bytes = Load128(at);
+  const __m256i both = _mm256_inserti128_si256(_mm256_castsi128_si256(bytes), _mm_srli_epi16(bytes, 4), 1);
+  return _mm256_and_si256(both, _mm256_set1_epi8(15));
+}
+
+// Bit c of the word as 16 or 0 in byte c.
+inline __m256i FifthBits(const std::byte* at) {
+  uint32_t word;
+  std::memcpy(&word, at, sizeof(word));
+  return _mm256_maskz_set1_epi8(word, 16);
+}
+
+inline __m256i LookUp(__m128i table, __m256i nibbles) {
+  return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(table), nibbles);
+}
+
+// The doubled E2M1 values plus 12; their scale is halved.
+inline __m256i E2M1Codes(__m256i nibbles) {
+  return LookUp(_mm_setr_epi8(12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0), nibbles);
+}
+
+// 2^(e - 127) / 2 of eight exponents, NaN for 255.
+inline __m256 HalvedE8M0(__m128i exponents) {
+  const __m256i wide = _mm256_cvtepu8_epi32(exponents);
+  // 2^-127 has no exponent bits: it is the subnormal number whose upper fraction bit is set.
+  const __m256i bits = _mm256_max_epi32(_mm256_slli_epi32(wide, 23), _mm256_set1_epi32(0x00400000));
+  const __mmask8 is_nan = _mm256_cmpeq_epi32_mask(wide, _mm256_set1_epi32(255));
+  const __m256i checked = _mm256_mask_mov_epi32(bits, is_nan, _mm256_set1_epi32(0x7fc00000));
+  return _mm256_mul_ps(_mm256_castsi256_ps(checked), _mm256_set1_ps(0.5F));
+}
+
+// Types whose block begins with its float16 scale.
+template <typename Block>
+struct LeadingScale {
+  static constexpr bool kHasMinimum = false;
+  static __m256 Scales(const EightRows& rows, uint32_t b) {
+    return _mm256_cvtph_ps(EightWords(rows, b * sizeof(Block)));
+  }
+  static __m256 Minimums(const EightRows& /*rows*/, uint32_t /*b*/) { return _mm256_setzero_ps(); }
+};
+
+// And its float16 minimum after it.
+template <typename Block>
+struct LeadingScaleAndMinimum : LeadingScale<Block> {
+  static constexpr bool kHasMinimum = true;
+  static __m256 Minimums(const EightRows& rows, uint32_t b) {
+    return _mm256_cvtph_ps(EightWords(rows, b * sizeof(Block) + sizeof(uint16_t)));
+  }
+};
+
+struct Q80Blocks : LeadingScale<BlockQ80> {
+  static constexpr WeightType kType = WeightType::kQ80;
+  static constexpr int32_t kOffset = 128;
+  static __m256i Codes(const BlockRow& row, uint32_t b) {
+    const __m256i codes = Load256(row.blocks + b * sizeof(BlockQ80) + offsetof(BlockQ80, codes));
+    return _mm256_xor_si256(codes, _mm256_set1_epi8(static_cast<char>(0x80)));
+  }
+};
+
+struct Q40Blocks : LeadingScale<BlockQ40> {
+  static constexpr WeightType kType = WeightType::kQ40;
+  static constexpr int32_t kOffset = 8;
+  static __m256i Codes(const BlockRow& row, uint32_t b) {
+    return NibblesByHalf(row.blocks + b * sizeof(BlockQ40) + offsetof(BlockQ40, codes));
+  }
+};
+
+struct Q41Blocks : LeadingScaleAndMinimum<BlockQ41> {
+  static constexpr WeightType kType = WeightType::kQ41;
+  static constexpr int32_t kOffset = 0;
+  static __m256i Codes(const BlockRow& row, uint32_t b) {
+    return NibblesByHalf(row.blocks + b * sizeof(BlockQ41) + offsetof(BlockQ41, codes));
+  }
+};
+
+struct Q50Blocks : LeadingScale<BlockQ50> {
+  static constexpr WeightType kType = WeightType::kQ50;
+  static constexpr int32_t kOffset = 16;
+  static __m256i Codes(const BlockRow& row, uint32_t b) {
+    const std::byte* const block = row.blocks + b * sizeof(BlockQ50);
+    return _mm256_or_si256(NibblesByHalf(block + offsetof(BlockQ50, codes)),
+                           FifthBits(block + offsetof(BlockQ50, high_bits)));
+  }
+};
+
+struct Q51Blocks : LeadingScaleAndMinimum<BlockQ51> {
+  static constexpr WeightType kType = WeightType::kQ51;
+  static constexpr int32_t kOffset = 0;
+  static __m256i Codes(const BlockRow& row, uint32_t b) {
+    const std::byte* const block = row.blocks + b * sizeof(BlockQ51);
+    return _mm256_or_si256(NibblesByHalf(block + offsetof(BlockQ51, codes)),
+                           FifthBits(block + offsetof(BlockQ51, high_bits)));
+  }
+};
+
+struct Iq4NlBlocks : LeadingScale<BlockIq4Nl> {
+  static constexpr WeightType kType = WeightType::kIq4Nl;
+  static constexpr int32_t kOffset = 128;
+  static __m256i Codes(const BlockRow& row, uint32_t b) {
+    const __m128i table = _mm_loadu_si128(reinterpret_cast<const __m128i*>(kIq4Values));
+    const __m256i values =
+        LookUp(table, NibblesByHalf(row.blocks + b * sizeof(BlockIq4Nl) + offsetof(BlockIq4Nl, codes)));
+    return _mm256_xor_si256(values, _mm256_set1_epi8(static_cast<char>(0x80)));
+  }
+};
+
+// ggml's mxfp4.
+struct MxFp4Blocks {
+  static constexpr WeightType kType = WeightType::kMxFp4Block;
+  static constexpr int32_t kOffset = 12;
+  static constexpr bool kHasMinimum = false;
+  static __m256i Codes(const BlockRow& row, uint32_t b) {
+    return E2M1Codes(NibblesByHalf(row.blocks + b * sizeof(BlockMxFp4) + offsetof(BlockMxFp4, codes)));
+  }
+  static __m256 Scales(const EightRows& rows, uint32_t b) {
+    return HalvedE8M0(EightBytes([&](uint32_t row) { return rows[row].blocks[b * sizeof(BlockMxFp4)]; }));
+  }
+  static __m256 Minimums(const EightRows& /*rows*/, uint32_t /*b*/) { return _mm256_setzero_ps(); }
+};
+
+// Of released MXFP4 checkpoints: neighbouring columns share a byte, scales stand apart.
+struct SeparateMxFp4Blocks {
+  static constexpr WeightType kType = WeightType::kMxFp4;
+  static constexpr int32_t kOffset = 12;
+  static constexpr bool kHasMinimum = false;
+  static __m256i Codes(const BlockRow& row, uint32_t b) {
+    const __m128i bytes = Load128(row.blocks + size_t{b} * 16);
+    const __m128i low = _mm_and_si128(bytes, _mm_set1_epi8(15));
+    const __m128i high = _mm_and_si128(_mm_srli_epi16(bytes, 4), _mm_set1_epi8(15));
+    const __m256i first = _mm256_castsi128_si256(_mm_unpacklo_epi8(low, high));
+    return E2M1Codes(_mm256_inserti128_si256(first, _mm_unpackhi_epi8(low, high), 1));
+  }
+  static __m256 Scales(const EightRows& rows, uint32_t b) {
+    return HalvedE8M0(EightBytes([&](uint32_t row) { return rows[row].scales[b]; }));
+  }
+  static __m256 Minimums(const EightRows& /*rows*/, uint32_t /*b*/) { return _mm256_setzero_ps(); }
+};
+
 // The small numbers of one block, for panels.
 struct BlockScales {
   float scale = 0;
@@ -24,6 +198,8 @@ struct BlockScales {
   int16_t scales[16] = {};    // [columns / kSubColumns]
   int16_t minimums[16] = {};  // the same, zero where the type has none
 };
+
+// ---- Blocks of 256 columns.
 
 // The same of four rows, as decoding wants them. Words are 16 bits.
 struct FourRowScales {

@@ -53,46 +53,49 @@ inline __m128i SumEach(const __m512i (&v)[4]) {
   return FoldTo128(AddQuads(AddPairs(v[0], v[1]), AddPairs(v[2], v[3])));
 }
 
-// 16 bits of each row, put together in registers: stores of 2 bytes cannot be forwarded to a load of 16.
-inline __m128i EightWords(const std::array<const std::byte*, 8>& rows, size_t offset) {
-  const auto word = [&](uint32_t row) {
-    uint16_t bits;
-    std::memcpy(&bits, rows[row] + offset, sizeof(bits));
-    return static_cast<short>(bits);
-  };
-  return _mm_setr_epi16(word(0), word(1), word(2), word(3), word(4), word(5), word(6), word(7));
+inline EightRows EightBlockRows(const MatrixView& weights, uint32_t row, uint32_t row_end) {
+  EightRows rows;
+  for (uint32_t i = 0; i < 8; ++i) {
+    const uint32_t index = std::min(row + i, row_end - 1);  // the last one again
+    rows[i].blocks = weights.data + index * weights.row_bytes;
+    if (weights.scales != nullptr) rows[i].scales = weights.scales + size_t{index} * (weights.cols / 32);
+  }
+  return rows;
 }
 
-// q8_0, eight rows. The signed codes get 128 added, because the multiplier wants one factor without a sign;
-// the sum of the activations takes it away again.
-template <uint32_t kTokens>
-void DecodeQ80(const MatMulArgs& args, uint32_t row, uint32_t token) {
+// Types with blocks of 32 columns, eight rows. What kOffset adds to the codes, the sum of the activations
+// takes away again.
+template <typename Type, uint32_t kTokens>
+void DecodeBlocks32(const MatMulArgs& args, uint32_t row, uint32_t token) {
+  constexpr size_t kBlockBytes = GeometryOf(Type::kType).bytes;
   const MatrixView& weights = *args.weights;
-  const auto rows = RowPointers<8>(weights, row, args.row_end);
+  const EightRows rows = EightBlockRows(weights, row, args.row_end);
   const QuantizedRow* const x = args.quantized_rows + token;
-  const __m256i sign = _mm256_set1_epi8(static_cast<char>(0x80));
   __m256 sums[kTokens];
   for (__m256& sum : sums) sum = _mm256_setzero_ps();
-  for (uint32_t b = 0; b < weights.cols / kQ80BlockSize; ++b) {
+  for (uint32_t b = 0; b < weights.cols / 32; ++b) {
     __m256i codes[8];
     for (uint32_t r = 0; r < 8; ++r) {
-      const std::byte* const block = rows[r] + size_t{b} * kQ80BlockBytes;
-      _mm_prefetch(reinterpret_cast<const char*>(block + 8 * weights.row_bytes), _MM_HINT_T1);
-      const auto* const at = reinterpret_cast<const __m256i*>(block + offsetof(BlockQ80, codes));
-      codes[r] = _mm256_xor_si256(_mm256_loadu_si256(at), sign);
+      const std::byte* const next = rows[r].blocks + 8 * weights.row_bytes + b * kBlockBytes;
+      _mm_prefetch(reinterpret_cast<const char*>(next), _MM_HINT_T1);
+      codes[r] = Type::Codes(rows[r], b);
     }
-    const __m256 scales = _mm256_cvtph_ps(EightWords(rows, size_t{b} * kQ80BlockBytes));
+    const __m256 scales = Type::Scales(rows, b);
     for (uint32_t t = 0; t < kTokens; ++t) {
-      const auto* const at = reinterpret_cast<const __m256i*>(x[t].codes + size_t{b} * kQ80BlockSize);
-      const __m256i values = _mm256_loadu_si256(at);
+      const __m256i values =
+          _mm256_loadu_si256(reinterpret_cast<const __m256i*>(x[t].codes + size_t{b} * 32));
       __m256i partial[8];
       for (uint32_t r = 0; r < 8; ++r) {
         partial[r] = _mm256_dpbusd_epi32(_mm256_setzero_si256(), codes[r], values);
       }
-      const __m256i sum =
-          _mm256_sub_epi32(SumEach(partial), _mm256_set1_epi32(128 * int32_t{x[t].sums_32[b]}));
-      const __m256 scale = _mm256_mul_ps(scales, _mm256_set1_ps(x[t].scales[b]));
-      sums[t] = _mm256_fmadd_ps(scale, _mm256_cvtepi32_ps(sum), sums[t]);
+      const int32_t x_sum = x[t].sums_32[b];
+      const __m256i sum = _mm256_sub_epi32(SumEach(partial), _mm256_set1_epi32(Type::kOffset * x_sum));
+      const __m256 x_scale = _mm256_set1_ps(x[t].scales[b]);
+      sums[t] = _mm256_fmadd_ps(_mm256_mul_ps(scales, x_scale), _mm256_cvtepi32_ps(sum), sums[t]);
+      if constexpr (Type::kHasMinimum) {
+        sums[t] = _mm256_fmadd_ps(_mm256_mul_ps(Type::Minimums(rows, b), x_scale),
+                                  _mm256_set1_ps(static_cast<float>(x_sum)), sums[t]);
+      }
     }
   }
   const uint32_t count = std::min(8U, args.row_end - row);
@@ -211,11 +214,12 @@ void DecodeSuperBlocks(const MatMulArgs& args, uint32_t row, uint32_t token) {
   }
 }
 
-struct Q80Decode {
+template <typename Type>
+struct Block32Decode {
   static constexpr uint32_t kRows = 8;
   template <uint32_t kTokens>
   static void Tile(const MatMulArgs& args, uint32_t row, uint32_t token) {
-    DecodeQ80<kTokens>(args, row, token);
+    DecodeBlocks32<Type, kTokens>(args, row, token);
   }
 };
 

@@ -40,6 +40,55 @@ IntegerBlock ReadQ80(const std::byte* at) {
   return block;
 }
 
+// Types of 32 columns: the values that the codes stand for are whole numbers.
+IntegerBlock Block32(float scale, float minimum) {
+  IntegerBlock block = {.scale = scale, .minimum = -minimum, .columns = 32};
+  block.scales[0] = 1;
+  block.minimums[0] = 1;
+  return block;
+}
+
+// Nibbles whose low ones are the first 16 columns.
+int Nibble(const uint8_t (&bytes)[16], uint32_t c) { return Bits(bytes[c % 16], c / 16 * 4, 4); }
+
+template <typename Block>
+IntegerBlock ReadNibbles(const std::byte* at, int offset) {
+  const auto stored = LoadBlock<Block>(at);
+  float minimum = 0;
+  if constexpr (requires { stored.minimum; }) minimum = ToFloat(stored.minimum);
+  IntegerBlock block = Block32(ToFloat(stored.scale), minimum);
+  for (uint32_t c = 0; c < 32; ++c) {
+    block.codes[c] = Nibble(stored.codes, c) - offset;
+    if constexpr (requires { stored.high_bits; })
+      block.codes[c] += 16 * Bits(stored.high_bits[c / 8], c % 8, 1);
+  }
+  return block;
+}
+
+IntegerBlock ReadIq4Nl(const std::byte* at) {
+  const auto stored = LoadBlock<BlockIq4Nl>(at);
+  IntegerBlock block = Block32(ToFloat(stored.scale), 0);
+  for (uint32_t c = 0; c < 32; ++c) block.codes[c] = kIq4Values[Nibble(stored.codes, c)];
+  return block;
+}
+
+constexpr int kDoubledE2M1[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+
+IntegerBlock ReadMxFp4(const std::byte* at) {
+  const auto stored = LoadBlock<BlockMxFp4>(at);
+  IntegerBlock block = Block32(E8M0ToFloat(stored.scale) * 0.5F, 0);
+  for (uint32_t c = 0; c < 32; ++c) block.codes[c] = kDoubledE2M1[Nibble(stored.codes, c)];
+  return block;
+}
+
+IntegerBlock ReadSeparateMxFp4(const std::byte* codes, const std::byte* scale) {
+  IntegerBlock block = Block32(E8M0ToFloat(static_cast<uint8_t>(*scale)) * 0.5F, 0);
+  for (uint32_t c = 0; c < 32; ++c) {
+    block.codes[c] = kDoubledE2M1[Bits(static_cast<uint8_t>(codes[c / 2]), c % 2 * 4, 4)];
+  }
+  return block;
+}
+
 IntegerBlock ReadQ4K(const std::byte* at) {
   const auto stored = LoadBlock<BlockQ4K>(at);
   IntegerBlock block = {.scale = ToFloat(stored.scale), .minimum = ToFloat(stored.minimum)};
@@ -71,10 +120,26 @@ IntegerBlock ReadQ6K(const std::byte* at) {
   return block;
 }
 
-IntegerBlock ReadBlock(WeightType type, const std::byte* at) {
-  switch (type) {
+IntegerBlock ReadBlock(const MatrixView& weights, uint32_t row, uint32_t b) {
+  const std::byte* const at =
+      weights.data + row * weights.row_bytes + RowBytes(weights.type, b * GeometryOf(weights.type).columns);
+  switch (weights.type) {
+    case WeightType::kMxFp4:
+      return ReadSeparateMxFp4(at, weights.scales + size_t{row} * (weights.cols / 32) + b);
     case WeightType::kQ80:
       return ReadQ80(at);
+    case WeightType::kQ40:
+      return ReadNibbles<BlockQ40>(at, 8);
+    case WeightType::kQ41:
+      return ReadNibbles<BlockQ41>(at, 0);
+    case WeightType::kQ50:
+      return ReadNibbles<BlockQ50>(at, 16);
+    case WeightType::kQ51:
+      return ReadNibbles<BlockQ51>(at, 0);
+    case WeightType::kIq4Nl:
+      return ReadIq4Nl(at);
+    case WeightType::kMxFp4Block:
+      return ReadMxFp4(at);
     case WeightType::kQ4K:
       return ReadQ4K(at);
     case WeightType::kQ5K:
@@ -108,8 +173,7 @@ void IntegerMatMulReference(const MatMulArgs& args, RowForm form) {
       const QuantizedRow& x = args.quantized_rows[token];
       float sum = 0;
       for (uint32_t b = 0; b < weights.cols / geometry.columns; ++b) {
-        const std::byte* const at = weights.data + row * weights.row_bytes + size_t{b} * geometry.bytes;
-        AddBlock(ReadBlock(weights.type, at), x.codes + size_t{b} * geometry.columns, x.scales[b], sum);
+        AddBlock(ReadBlock(weights, row, b), x.codes + size_t{b} * geometry.columns, x.scales[b], sum);
       }
       args.out[token * args.out_stride + (row - args.row_begin)] = sum;
     }

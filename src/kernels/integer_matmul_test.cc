@@ -122,7 +122,10 @@ TEST(IntegerMatMul, HasThePlainTwinsBitsInLargeRandomShapes) {
 TEST(IntegerMatMul, IsOffByWhatRoundingTheInputAllows) {
   constexpr uint32_t kCols = 1024;
   std::mt19937_64 random(3);
-  for (const WeightType type : {WeightType::kQ80, WeightType::kQ4K, WeightType::kQ5K, WeightType::kQ6K}) {
+  for (const WeightType type :
+       {WeightType::kQ80, WeightType::kQ40, WeightType::kQ41, WeightType::kQ50, WeightType::kQ51,
+        WeightType::kIq4Nl, WeightType::kMxFp4, WeightType::kMxFp4Block, WeightType::kQ4K, WeightType::kQ5K,
+        WeightType::kQ6K}) {
     const RowForm form = GeometryOf(type).columns == 32 ? RowForm::kInt8By32 : RowForm::kInt8By256;
     const RandomMatrix matrix(type, 5, kCols, random);
     const std::vector<float> values = RandomValues(kCols, random);

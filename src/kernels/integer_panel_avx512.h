@@ -56,42 +56,45 @@ inline void TransposeWords(__m512i (&v)[16]) {
   for (int i = 0; i < 16; ++i) v[i] = t[i];
 }
 
-using PanelRowPointers = std::array<const std::byte*, kPanelRows>;
-
-// The panel's side of q8_0: blocks of 32 columns without sub-blocks.
-struct Q80Panel {
-  static constexpr WeightType kType = WeightType::kQ80;
-  static constexpr uint32_t kBlockColumns = kQ80BlockSize;
-  static constexpr uint32_t kSubColumns = kQ80BlockSize;
+// The panel's side of types with blocks of 32 columns, which have no sub-blocks.
+template <typename Type>
+struct Block32Panel {
+  static constexpr uint32_t kBlockColumns = 32;
+  static constexpr uint32_t kSubColumns = 32;
   static constexpr bool kHasSubScales = false;
-  static constexpr bool kHasMinimum = false;
-  static constexpr int32_t kOffset = 128;
+  static constexpr bool kHasMinimum = Type::kHasMinimum;
+  static constexpr int32_t kOffset = Type::kOffset;
 
-  static void Pack(const PanelRowPointers& rows, uint32_t cols, const RowPanel& panel) {
-    const __m512i sign = _mm512_set1_epi8(static_cast<char>(0x80));
-    for (uint32_t c = 0; c < cols; c += 64) {
+  static void Pack(const MatMulArgs& args, uint32_t row, const RowPanel& panel) {
+    const MatrixView& weights = *args.weights;
+    const EightRows rows[2] = {EightBlockRows(weights, row, args.row_end),
+                               EightBlockRows(weights, row + 8, args.row_end)};
+    const uint32_t blocks = weights.cols / kBlockColumns;
+    for (uint32_t b = 0; b < blocks; b += 2) {
+      const bool is_pair = b + 1 < blocks;
       __m512i v[16];
-      const bool is_whole = c + 64 <= cols;  // else one block is left
       for (uint32_t r = 0; r < kPanelRows; ++r) {
-        const std::byte* const block = rows[r] + RowBytes(kType, c) + offsetof(BlockQ80, codes);
-        const __m256i first = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(block));
-        const std::byte* const next = is_whole ? block + kQ80BlockBytes : block;
-        const __m256i second = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(next));
-        v[r] = _mm512_xor_si512(_mm512_inserti64x4(_mm512_castsi256_si512(first), second, 1), sign);
+        const BlockRow& of_row = rows[r / 8][r % 8];
+        const __m512i first = _mm512_castsi256_si512(Type::Codes(of_row, b));
+        v[r] = _mm512_inserti64x4(first, Type::Codes(of_row, is_pair ? b + 1 : b), 1);
       }
       TransposeWords(v);
-      const uint32_t words = is_whole ? 16 : 8;
-      for (uint32_t k = 0; k < words; ++k) {
-        _mm512_storeu_si512(panel.codes + (size_t{c} / 4 + k) * 64, v[k]);
+      for (uint32_t k = 0; k < (is_pair ? 16 : 8); ++k) {
+        _mm512_storeu_si512(panel.codes + (size_t{b} * 8 + k) * 64, v[k]);
       }
     }
-    for (uint32_t b = 0; b < cols / kBlockColumns; ++b) {
-      for (uint32_t r = 0; r < kPanelRows; ++r) {
-        panel.scales[b * kPanelRows + r] = ToFloat(LoadBlock<BlockQ80>(rows[r] + b * kQ80BlockBytes).scale);
+    for (uint32_t b = 0; b < blocks; ++b) {
+      for (uint32_t half = 0; half < 2; ++half) {
+        _mm256_storeu_ps(panel.scales + b * kPanelRows + half * 8, Type::Scales(rows[half], b));
+        if constexpr (kHasMinimum) {
+          _mm256_storeu_ps(panel.block_minimums + b * kPanelRows + half * 8, Type::Minimums(rows[half], b));
+        }
       }
     }
   }
 };
+
+using PanelRowPointers = std::array<const std::byte*, kPanelRows>;
 
 template <typename Type>
 struct SuperBlockPanel {
@@ -102,8 +105,9 @@ struct SuperBlockPanel {
   static constexpr bool kHasMinimum = Type::kHasMinimum;
   static constexpr int32_t kOffset = Type::kOffset;
 
-  static void Pack(const PanelRowPointers& rows, uint32_t cols, const RowPanel& panel) {
-    for (uint32_t b = 0; b < cols / kBlockColumns; ++b) {
+  static void Pack(const MatMulArgs& args, uint32_t row, const RowPanel& panel) {
+    const auto rows = RowPointers<kPanelRows>(*args.weights, row, args.row_end);
+    for (uint32_t b = 0; b < args.weights->cols / kBlockColumns; ++b) {
 #pragma GCC unroll 4
       for (uint32_t part = 0; part < 4; ++part) {
         __m512i v[16];
@@ -210,9 +214,12 @@ void MultiplyPanel(const MatMulArgs& args, const RowPanel& panel, uint32_t token
       const __m512 x_scale = _mm512_set1_ps(x[t].scales[b]);
       sums[t] = _mm512_fmadd_ps(_mm512_mul_ps(scales, x_scale), _mm512_cvtepi32_ps(products[t]), sums[t]);
       if constexpr (Type::kHasMinimum) {
-        const __m512 minimums = _mm512_loadu_ps(panel.block_minimums + b * kPanelRows);
-        sums[t] = _mm512_fnmadd_ps(_mm512_mul_ps(minimums, x_scale),
-                                   _mm512_cvtepi32_ps(Block::Minimums(panel, x[t], b)), sums[t]);
+        const __m512 minimums =
+            _mm512_mul_ps(_mm512_loadu_ps(panel.block_minimums + b * kPanelRows), x_scale);
+        sums[t] =
+            Type::kHasSubScales
+                ? _mm512_fnmadd_ps(minimums, _mm512_cvtepi32_ps(Block::Minimums(panel, x[t], b)), sums[t])
+                : _mm512_fmadd_ps(minimums, _mm512_set1_ps(static_cast<float>(x[t].sums_32[b])), sums[t]);
       }
     }
   }
@@ -227,7 +234,7 @@ template <typename Type>
 void PanelRows(const MatMulArgs& args) {
   const RowPanel panel(args.panel_scratch, args.weights->cols);
   for (uint32_t row = args.row_begin; row < args.row_end; row += kPanelRows) {
-    Type::Pack(RowPointers<kPanelRows>(*args.weights, row, args.row_end), args.weights->cols, panel);
+    Type::Pack(args, row, panel);
     uint32_t token = 0;
     for (; token + 4 <= args.num_tokens; token += 4) MultiplyPanel<Type, 4>(args, panel, token, row);
     if (args.num_tokens - token >= 2) {

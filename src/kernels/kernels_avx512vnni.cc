@@ -23,6 +23,13 @@ namespace {
 RowForm VnniRowForm(WeightType type) {
   switch (type) {
     case WeightType::kQ80:
+    case WeightType::kQ40:
+    case WeightType::kQ41:
+    case WeightType::kQ50:
+    case WeightType::kQ51:
+    case WeightType::kIq4Nl:
+    case WeightType::kMxFp4:
+    case WeightType::kMxFp4Block:
       return RowForm::kInt8By32;
     case WeightType::kQ4K:
     case WeightType::kQ5K:
@@ -34,20 +41,39 @@ RowForm VnniRowForm(WeightType type) {
 }
 
 template <typename Type>
-void SuperBlockMatMul(const MatMulArgs& args) {
+void MatMul32(const MatMulArgs& args) {
+  IntegerMatMul<Block32Decode<Type>, Block32Panel<Type>>(args);
+}
+
+template <typename Type>
+void MatMul256(const MatMulArgs& args) {
   IntegerMatMul<SuperBlockDecode<Type>, SuperBlockPanel<Type>>(args);
 }
 
 void VnniMatMul(const MatMulArgs& args) {
   switch (args.weights->type) {
     case WeightType::kQ80:
-      return IntegerMatMul<Q80Decode, Q80Panel>(args);
+      return MatMul32<Q80Blocks>(args);
+    case WeightType::kQ40:
+      return MatMul32<Q40Blocks>(args);
+    case WeightType::kQ41:
+      return MatMul32<Q41Blocks>(args);
+    case WeightType::kQ50:
+      return MatMul32<Q50Blocks>(args);
+    case WeightType::kQ51:
+      return MatMul32<Q51Blocks>(args);
+    case WeightType::kIq4Nl:
+      return MatMul32<Iq4NlBlocks>(args);
+    case WeightType::kMxFp4:
+      return MatMul32<SeparateMxFp4Blocks>(args);
+    case WeightType::kMxFp4Block:
+      return MatMul32<MxFp4Blocks>(args);
     case WeightType::kQ4K:
-      return SuperBlockMatMul<Q4KBlocks>(args);
+      return MatMul256<Q4KBlocks>(args);
     case WeightType::kQ5K:
-      return SuperBlockMatMul<Q5KBlocks>(args);
+      return MatMul256<Q5KBlocks>(args);
     case WeightType::kQ6K:
-      return SuperBlockMatMul<Q6KBlocks>(args);
+      return MatMul256<Q6KBlocks>(args);
     default:
       return MatMul(args);
   }
