@@ -1,16 +1,22 @@
 #include "train/held_out_score.h"
 
+#include <algorithm>
 #include <utility>
+
+#include "home/home_simulator.h"
 
 namespace mimo {
 namespace {
 
 constexpr size_t kTasksAtOnce = 64;
 
+constexpr const char* kRefusal = "refusal";
+constexpr const char* kNothingDone = "refusal, nothing done";
+
 std::string GroupOf(const ConversationTurn& turn) {
   switch (turn.calls.size()) {
     case 0:
-      return turn.situation.starts_with("no_device") || turn.situation.starts_with("no_tool") ? "refusal"
+      return turn.situation.starts_with("no_device") || turn.situation.starts_with("no_tool") ? kRefusal
                                                                                               : "reply";
     case 1:
       return "one call";
@@ -19,6 +25,14 @@ std::string GroupOf(const ConversationTurn& turn) {
     default:
       return "three calls";
   }
+}
+
+// Whether a call of the answer does something in the home: one that names no device of it fails.
+bool ChangesHome(const RolloutTask& task, const Rollout& rollout) {
+  Home home = task.home;
+  return std::any_of(rollout.calls.begin(), rollout.calls.end(), [&](const ToolCall& call) {
+    return ApplyToolCall(home, call, {.speaker_area = task.speaker_area}).changed;
+  });
 }
 
 void Count(RightOfTotal& count, bool right) {
@@ -69,6 +83,7 @@ Result<HeldOutScore> ScoreHeldOut(RolloutSampler& sampler, const HeldOutOptions&
       const ConversationTurn& turn = tasks[i].turn;
       const bool right = rollouts[i].reward == 1;
       Count(score.by_group[GroupOf(turn)], right);
+      if (GroupOf(turn) == kRefusal) Count(score.by_group[kNothingDone], !ChangesHome(tasks[i], rollouts[i]));
       Count(score.by_situation[turn.situation.substr(0, turn.situation.find('('))], right);
       if (!turn.calls.empty()) Count(score.by_language[tasks[i].language], right);
       MIMO_RETURN_IF_ERROR(on_answer(tasks[i], rollouts[i]));

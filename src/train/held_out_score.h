@@ -20,7 +20,9 @@ struct RightOfTotal {
 };
 
 struct HeldOutScore {
-  std::map<std::string, RightOfTotal> by_group;  // "one call", "two calls", "three calls", "refusal", "reply"
+  // "one call", "two calls", "three calls", "reply"; "refusal": no call at all, and "refusal, nothing done":
+  // none that changes the home.
+  std::map<std::string, RightOfTotal> by_group;
   std::map<std::string, RightOfTotal> by_language;   // requests with calls
   std::map<std::string, RightOfTotal> by_situation;  // the part before a parenthesis
 };

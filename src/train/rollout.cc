@@ -8,7 +8,7 @@
 
 #include "data/render.h"
 #include "engine/engine.h"
-#include "home/home.h"
+#include "home/home_simulator.h"
 #include "text/encode_prompt.h"
 #include "text/output_parser.h"
 #include "weights/checkpoint.h"
@@ -81,6 +81,7 @@ class AnswerCollector {
 Result<std::vector<RolloutTask>> RolloutTasks(const Conversation& conversation, const Tokenizer& tokenizer) {
   const ChatTemplate chat_template(ChatTemplateKind::kMimoV26);
   std::vector<RolloutTask> tasks;
+  Home home = conversation.home;
   for (size_t i = 0; i < conversation.turns.size(); ++i) {
     ChatRequest request = ConversationRequest(conversation, i);
     request.messages.push_back(TextMessage("user", conversation.turns[i].user));
@@ -89,7 +90,12 @@ Result<std::vector<RolloutTask>> RolloutTasks(const Conversation& conversation, 
     tasks.push_back({.prompt = EncodePrompt(tokenizer, prompt),
                      .tools = conversation.tools,
                      .turn = conversation.turns[i],
-                     .language = conversation.language});
+                     .language = conversation.language,
+                     .home = home,
+                     .speaker_area = conversation.speaker_area});
+    for (const ToolCall& call : conversation.turns[i].calls) {
+      ApplyToolCall(home, call, {.speaker_area = conversation.speaker_area});
+    }
   }
   return tasks;
 }

@@ -21,6 +21,8 @@ struct RolloutTask {
   std::vector<ToolDefinition> tools;
   ConversationTurn turn;  // what was asked and what is right
   std::string language;
+  Home home;  // as it is when the user asks
+  std::string speaker_area;
 };
 
 // One task per turn of the conversation.
