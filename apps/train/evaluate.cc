@@ -48,9 +48,9 @@ Status Evaluate(EvaluateFlags& flags) {
   MIMO_ASSIGN_OR_RETURN(RolloutSampler sampler, RolloutSampler::Open(flags.model, rollout));
   MIMO_ASSIGN_OR_RETURN(DraftScore drafts, DraftScore::Open(flags.model, flags.threads));
   BuilderBar bar("evaluate", flags.options.turns_max);
-  const auto on_answer = [&](const RolloutTask& task, const Rollout& rollout) -> Status {
-    if (drafts.has_heads()) MIMO_RETURN_IF_ERROR(drafts.Add(task.prompt, rollout.tokens));
-    return flags.show_misses && rollout.reward != 1 ? WriteStdout(MissLine(task, rollout)) : Status();
+  const auto on_answer = [&](const RolloutTask& task, const Rollout& answer) -> Status {
+    if (drafts.has_heads()) MIMO_RETURN_IF_ERROR(drafts.Add(task.prompt, answer.tokens));
+    return flags.show_misses && answer.reward != 1 ? WriteStdout(MissLine(task, answer)) : Status();
   };
   MIMO_ASSIGN_OR_RETURN(const HeldOutScore score,
                         ScoreHeldOut(sampler, flags.options, bar.Callback(), on_answer));
