@@ -35,7 +35,7 @@ train trunk pretrain --config src/train/configs/home.json --tokenizer "$out/toke
   --batch-tokens 8192 --steps 2100 --learning-rate 5e-3 --decay-share 0
 train tuned sft --model "$out/trunk/model" --data "$out/tuning.bin" \
   --batch-tokens 8192 --steps 1350 --learning-rate 5e-3 --warmup 10 --decay-share 0.8 --decay-shape linear
-train mtp mtp --model "$out/tuned/model" --heads 3 --data "$out/tuning.bin" --batch-tokens 8192 --steps 300
+train mtp mtp --model "$out/tuned/model" --heads 3 --data "$out/tuning.bin" --batch-tokens 8192 --steps 450 --learning-rate 5e-3 --warmup 20 --decay-share 0.6
 
 build/mimo quantize "$out/mtp/model" assets/default-model.gguf --type q8_0
 "$trainer" evaluate --model "$out/mtp/model" --seed 2 --turns 2000
