@@ -117,7 +117,7 @@ echo "# bench"
 expect_exit 0 bench --model "$model" -p 8 -n 4 -d 0 -d 16 -r 2 --json --threads 1
 rows=$(grep -o '"test":"[a-z]*","n":[0-9]*,"depth":[0-9]*,"tokens_per_second":[0-9]' "$work/stdout" | wc -l)
 expect_equal "bench rows" "$rows" 4
-expect_match "bench" "$(cat "$work/stdout")" '"bytes_per_token":[0-9]+,"read_bandwidth":[0-9.e+]+,"bandwidth_share":[0-9.e-]+'
+expect_match "bench" "$(cat "$work/stdout")" '"bytes_per_token":[0-9]+,"bandwidth_share":[0-9.e-]+,"peak_memory_bytes":[0-9]+,"read_bandwidth":[0-9.e+]+'
 printf '#!/bin/sh\necho "[{\\"avg_ts\\": 2.5}]"\n' >"$work/peer"
 chmod +x "$work/peer"
 expect_exit 0 bench --model "$model" -p 8 -r 1 --peer "$work/peer" --json --threads 1

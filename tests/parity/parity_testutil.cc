@@ -5,9 +5,12 @@
 #include <cstring>
 #include <fstream>
 #include <iterator>
+#include <optional>
 #include <utility>
 
 #include "base/json.h"
+#include "kernels/kernels.h"
+#include "weights/stored_type.h"
 
 namespace mimo {
 namespace {
@@ -202,6 +205,16 @@ Result<ParityRunner> ParityRunner::Create(const std::string& path,
   MIMO_ASSIGN_OR_RETURN(Model model, Model::Create(*runner.checkpoint_, model_options));
   runner.model_ = std::make_unique<Model>(std::move(model));
   return runner;
+}
+
+bool ParityRunner::multiplies_in_integers() const {
+  if (options_.path == ComputePath::kExact) return false;
+  const Kernels* const kernels = FindKernels(model_->kernel_variant());
+  const auto tensors = checkpoint_->tensors();
+  return std::any_of(tensors.begin(), tensors.end(), [&](const StoredTensor& tensor) {
+    const std::optional<WeightType> type = WeightTypeOf(tensor.type);
+    return type && kernels->row_form(*type) != RowForm::kFloat32;
+  });
 }
 
 Result<std::vector<SequenceLogits>> ParityRunner::Run(const std::vector<std::vector<TokenId>>& sequences,

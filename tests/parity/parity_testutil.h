@@ -79,6 +79,8 @@ class ParityRunner {
 
   const ModelConfig& config() const { return checkpoint_->config(); }
   const char* kernel_variant() const { return model_->kernel_variant(); }
+  // Whether the variant rounds the inputs of some product to int8.
+  bool multiplies_in_integers() const;
 
   // Runs the sequences from their beginning in fresh KV memory, trunk and MTP heads.
   Result<std::vector<SequenceLogits>> Run(const std::vector<std::vector<TokenId>>& sequences,
