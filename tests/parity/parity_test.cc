@@ -2,6 +2,7 @@
 // independent of scheduling. Errors are relative: max |logit - reference| / max |reference|.
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <functional>
@@ -267,7 +268,7 @@ class Q80Parity : public testing::Test {
     return logits ? (*logits)[0] : SequenceLogits();
   }
 
-  std::string path_ = testing::TempDir() + "mimo_parity_q8_0.gguf";
+  std::string path_ = testing::TempDir() + "mimo_parity_q8_0." + std::to_string(getpid()) + ".gguf";
   std::vector<TokenId> tokens_ = {5, 17, 300, 2, 2, 99, 383, 0, 41, 250, 7, 8, 123, 301, 64, 200, 11};
 };
 
