@@ -1,8 +1,10 @@
 #include "weights/inspect.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
+#include <string>
 
 #include "weights/synth.h"
 
@@ -11,7 +13,7 @@ namespace {
 
 // One dense and one sparse layer of 4 experts, 2 active; hidden 64, vocabulary 300, no MTP layer, bf16.
 Checkpoint SmallCheckpoint() {
-  const std::string folder = ::testing::TempDir() + "mimo_inspect_test";
+  const std::string folder = ::testing::TempDir() + "mimo_inspect_test_" + std::to_string(getpid());
   std::filesystem::remove_all(folder);
   SynthOptions options;
   options.like = "flash";
