@@ -48,6 +48,8 @@ Result<ServedModel> LoadServedModel(const ServeFlags& flags, LoadedModel* loaded
       std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
           .count();
   model.chat_template = session.chat_template;
+  // The model inside answers with calls, of which the likeliest is meant.
+  if (flags.model.model.empty()) model.temperature_default = 0;
   model.tokenizer = std::move(session.tokenizer);
   model.engine = std::move(session.engine);
   return model;
