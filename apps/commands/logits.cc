@@ -46,22 +46,10 @@ Result<std::vector<TokenId>> ReadTokens(const LogitsFlags& flags, const ModelCon
 // The rows of all MTP heads for the chunk that the trunk has just computed.
 Status WriteMtpRows(SingleSequence& sequence, std::span<const TokenId> tokens, uint32_t first_position,
                     const NpyWriter& out) {
-  const ModelConfig& config = sequence.model().config();
-  // Copied: the heads run through the same scratch memory.
-  const std::span<const float> states = sequence.model().hidden_states();
-  const std::vector<float> hidden(states.begin(), states.end());
-  const size_t chunk_tokens = hidden.size() / config.hidden_size;
-  for (uint32_t head = 0; head < config.num_nextn_predict_layers; ++head) {
-    const size_t next = size_t{first_position} + 1 + head;  // position of the first token that the head takes
-    if (next >= tokens.size()) continue;
-    const size_t count = std::min(chunk_tokens, tokens.size() - next);
-    MIMO_ASSIGN_OR_RETURN(const std::span<const float> logits,
-                          sequence.RunMtp(head, tokens.subspan(next, count), first_position,
-                                          std::span(hidden).first(count * config.hidden_size)));
-    const uint64_t row = head * tokens.size() + first_position;
-    MIMO_RETURN_IF_ERROR(out.Write(row * config.vocab_size, logits));
-  }
-  return {};
+  const uint64_t vocab_size = sequence.model().config().vocab_size;
+  return sequence.RunMtpHeads(tokens, first_position, [&](uint32_t head, std::span<const float> logits) {
+    return out.Write((head * tokens.size() + first_position) * vocab_size, logits);
+  });
 }
 
 Status WriteLogits(const LogitsFlags& flags) {

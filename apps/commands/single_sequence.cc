@@ -44,6 +44,25 @@ Status SingleSequence::Run(std::span<const TokenId> tokens, const Receiver& rece
   return {};
 }
 
+Status SingleSequence::RunMtpHeads(std::span<const TokenId> tokens, uint32_t first_position,
+                                   const HeadReceiver& receive_head) {
+  const ModelConfig& config = model_.config();
+  // Copied: the heads run through the same scratch memory.
+  const std::span<const float> states = model_.hidden_states();
+  const std::vector<float> hidden(states.begin(), states.end());
+  const size_t chunk_tokens = hidden.size() / config.hidden_size;
+  for (uint32_t head = 0; head < config.num_nextn_predict_layers; ++head) {
+    const size_t next = size_t{first_position} + 1 + head;  // position of the first token that the head takes
+    if (next >= tokens.size()) continue;
+    const size_t count = std::min(chunk_tokens, tokens.size() - next);
+    MIMO_ASSIGN_OR_RETURN(const std::span<const float> logits,
+                          RunMtp(head, tokens.subspan(next, count), first_position,
+                                 std::span(hidden).first(count * config.hidden_size)));
+    MIMO_RETURN_IF_ERROR(receive_head(head, logits));
+  }
+  return {};
+}
+
 Result<std::span<const float>> SingleSequence::RunMtp(uint32_t head, std::span<const TokenId> tokens,
                                                       uint32_t first_position,
                                                       std::span<const float> hidden) {

@@ -35,15 +35,20 @@ class SingleSequence {
   using Receiver = std::function<Status(uint32_t first_position, std::span<const float> logits)>;
   Status Run(std::span<const TokenId> tokens, const Receiver& receive);
 
-  // MTP head `head` over positions first_position ... of the chunk whose trunk output is `hidden` [count,
-  // hidden_size]; `tokens` [count] are those at position + 1 + head. The result is valid until the next call
-  // into the model. Requires: the positions before were given to the same head.
-  Result<std::span<const float>> RunMtp(uint32_t head, std::span<const TokenId> tokens,
-                                        uint32_t first_position, std::span<const float> hidden);
+  // Every MTP head over the chunk that the trunk has just computed; to be called by Run's receiver. Head k
+  // gets `receive_head(k, logits)` with float32 [count, vocab_size] for the chunk's first `count` positions:
+  // those whose token at position + 1 + k is in `tokens`, which are Run's. Not called where there is none.
+  using HeadReceiver = std::function<Status(uint32_t head, std::span<const float> logits)>;
+  Status RunMtpHeads(std::span<const TokenId> tokens, uint32_t first_position,
+                     const HeadReceiver& receive_head);
 
   const Model& model() const { return model_; }
 
  private:
+  // `tokens` [count] are those at position + 1 + head. Requires: the positions before were given to the head.
+  Result<std::span<const float>> RunMtp(uint32_t head, std::span<const TokenId> tokens,
+                                        uint32_t first_position, std::span<const float> hidden);
+
   SingleSequence(Model model, KvStorage kv, const SingleSequenceOptions& options);
 
   Model model_;

@@ -59,26 +59,16 @@ Status DraftScore::Add(std::span<const TokenId> prompt, std::span<const TokenId>
 
 Result<std::vector<std::vector<TokenId>>> DraftScore::Guesses(std::span<const TokenId> tokens,
                                                               size_t prompt_size) {
-  const ModelConfig& config = checkpoint_->config();
+  const size_t vocab_size = checkpoint_->config().vocab_size;
   std::vector<std::vector<TokenId>> guesses(right_.size());
-  const auto receive = [&](uint32_t first_position, std::span<const float> /*logits*/) -> Status {
-    // Copied: the heads run through the same scratch memory.
-    const std::span<const float> states = sequence_->model().hidden_states();
-    const std::vector<float> hidden(states.begin(), states.end());
-    const size_t chunk_tokens = hidden.size() / config.hidden_size;
-    for (uint32_t head = 0; head < guesses.size(); ++head) {
-      const size_t next = size_t{first_position} + 1 + head;  // the first token that the head takes
-      if (next >= tokens.size()) continue;
-      const size_t count = std::min(chunk_tokens, tokens.size() - next);
-      MIMO_ASSIGN_OR_RETURN(const std::span<const float> logits,
-                            sequence_->RunMtp(head, tokens.subspan(next, count), first_position,
-                                              std::span(hidden).first(count * config.hidden_size)));
-      for (size_t row = 0; row < count; ++row) {
+  const auto receive = [&](uint32_t first_position, std::span<const float> /*logits*/) {
+    return sequence_->RunMtpHeads(tokens, first_position, [&](uint32_t head, std::span<const float> logits) {
+      for (size_t row = 0; row < logits.size() / vocab_size; ++row) {
         if (first_position + row + 1 < prompt_size) continue;
-        guesses[head].push_back(Likeliest(logits.subspan(row * config.vocab_size, config.vocab_size)));
+        guesses[head].push_back(Likeliest(logits.subspan(row * vocab_size, vocab_size)));
       }
-    }
-    return {};
+      return Status();
+    });
   };
   MIMO_RETURN_IF_ERROR(sequence_->Run(tokens, receive));
   return guesses;

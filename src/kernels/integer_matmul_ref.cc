@@ -32,19 +32,18 @@ void ReadSixBitScales(const uint8_t (&bytes)[12], IntegerBlock& block) {
   }
 }
 
-IntegerBlock ReadQ80(const std::byte* at) {
-  const auto stored = LoadBlock<BlockQ80>(at);
-  IntegerBlock block = {.scale = ToFloat(stored.scale), .columns = 32};
-  block.scales[0] = 1;
-  for (uint32_t c = 0; c < 32; ++c) block.codes[c] = stored.codes[c];
-  return block;
-}
-
 // Types of 32 columns: the values that the codes stand for are whole numbers.
 IntegerBlock Block32(float scale, float minimum) {
   IntegerBlock block = {.scale = scale, .minimum = -minimum, .columns = 32};
   block.scales[0] = 1;
   block.minimums[0] = 1;
+  return block;
+}
+
+IntegerBlock ReadQ80(const std::byte* at) {
+  const auto stored = LoadBlock<BlockQ80>(at);
+  IntegerBlock block = Block32(ToFloat(stored.scale), 0);
+  for (uint32_t c = 0; c < 32; ++c) block.codes[c] = stored.codes[c];
   return block;
 }
 
