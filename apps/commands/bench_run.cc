@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "apps/commands/interrupt.h"
+#include "apps/commands/machine_memory.h"
 #include "apps/commands/memory_bandwidth.h"
 #include "model/model.h"
 #include "weights/inspect.h"
@@ -29,6 +30,7 @@ class BenchSequence {
     ModelOptions model_options;
     model_options.num_threads = options.num_threads;
     model_options.tokens_per_step_max = options.chunk;
+    model_options.packed_bytes_max = PackedBytesMax();
     MIMO_ASSIGN_OR_RETURN(Model model, Model::Create(checkpoint, model_options));
     KvStorageOptions kv_options;
     kv_options.type = options.kv_type;

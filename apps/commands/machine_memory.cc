@@ -18,4 +18,9 @@ MachineMemory ReadMachineMemory() {
   return memory;
 }
 
+uint64_t PackedBytesMax() {
+  const uint64_t available = ReadMachineMemory().available_bytes;
+  return available == 0 ? UINT64_MAX : available / 10 * 9;
+}
+
 }  // namespace mimo

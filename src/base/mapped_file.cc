@@ -88,6 +88,14 @@ void MappedFile::Populate(uint64_t offset, uint64_t size) const {
   }
 }
 
+void MappedFile::Release(uint64_t offset, uint64_t size) const {
+  if (is_view_ || offset >= size_) return;
+  const uint64_t begin = (offset + kPageSize - 1) / kPageSize * kPageSize;
+  const uint64_t end = (offset + std::min<uint64_t>(size, size_ - offset)) / kPageSize * kPageSize;
+  if (begin < end)
+    static_cast<void>(madvise(const_cast<std::byte*>(data_) + begin, end - begin, MADV_DONTNEED));
+}
+
 Result<std::string> ReadTextFile(const std::string& path, size_t size_max) {
   MIMO_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(path));
   if (file.bytes().size() > size_max) {

@@ -35,6 +35,10 @@ class MappedFile {
   // Makes [offset, offset + size) resident now, so that the first token does not pay for it. Best effort.
   void Populate(uint64_t offset, uint64_t size) const;
 
+  // The opposite: [offset, offset + size) is not needed soon. It is read from the file again when it is.
+  // Nothing happens to a view.
+  void Release(uint64_t offset, uint64_t size) const;
+
  private:
   std::string path_;
   const std::byte* data_ = nullptr;

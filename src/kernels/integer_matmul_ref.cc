@@ -119,6 +119,46 @@ IntegerBlock ReadQ6K(const std::byte* at) {
   return block;
 }
 
+IntegerBlock ReadQ2K(const std::byte* at) {
+  const auto stored = LoadBlock<BlockQ2K>(at);
+  IntegerBlock block = {
+      .scale = ToFloat(stored.scale), .minimum = ToFloat(stored.minimum), .sub_columns = 16};
+  for (uint32_t i = 0; i < 16; ++i) {
+    block.scales[i] = Bits(stored.scales[i], 0, 4);
+    block.minimums[i] = Bits(stored.scales[i], 4, 4);
+  }
+  for (uint32_t c = 0; c < 256; ++c)
+    block.codes[c] = Bits(stored.codes[c / 128 * 32 + c % 32], c % 128 / 32 * 2, 2);
+  return block;
+}
+
+IntegerBlock ReadQ3K(const std::byte* at) {
+  const auto stored = LoadBlock<BlockQ3K>(at);
+  IntegerBlock block = {.scale = ToFloat(stored.scale), .sub_columns = 16};
+  for (uint32_t i = 0; i < 16; ++i) {
+    const int low = Bits(stored.scales[i % 8], i / 8 * 4, 4);
+    block.scales[i] = low + 16 * Bits(stored.scales[8 + i % 4], i / 4 * 2, 2) - 32;
+  }
+  for (uint32_t c = 0; c < 256; ++c) {
+    block.codes[c] = Bits(stored.codes[c / 128 * 32 + c % 32], c % 128 / 32 * 2, 2) +
+                     4 * Bits(stored.high_bits[c % 32], c / 32, 1) - 4;
+  }
+  return block;
+}
+
+IntegerBlock ReadIq4Xs(const std::byte* at) {
+  const auto stored = LoadBlock<BlockIq4Xs>(at);
+  IntegerBlock block = {.scale = ToFloat(stored.scale)};
+  for (uint32_t i = 0; i < 8; ++i) {
+    const int low = Bits(stored.scales_low[i / 2], i % 2 * 4, 4);
+    block.scales[i] = low + 16 * Bits(stored.scales_high, i * 2, 2) - 32;
+  }
+  for (uint32_t c = 0; c < 256; ++c) {
+    block.codes[c] = kIq4Values[Bits(stored.codes[c / 32 * 16 + c % 16], c % 32 / 16 * 4, 4)];
+  }
+  return block;
+}
+
 IntegerBlock ReadBlock(const MatrixView& weights, uint32_t row, uint32_t b) {
   const std::byte* const at =
       weights.data + row * weights.row_bytes + RowBytes(weights.type, b * GeometryOf(weights.type).columns);
@@ -139,12 +179,18 @@ IntegerBlock ReadBlock(const MatrixView& weights, uint32_t row, uint32_t b) {
       return ReadIq4Nl(at);
     case WeightType::kMxFp4Block:
       return ReadMxFp4(at);
+    case WeightType::kQ2K:
+      return ReadQ2K(at);
+    case WeightType::kQ3K:
+      return ReadQ3K(at);
     case WeightType::kQ4K:
       return ReadQ4K(at);
     case WeightType::kQ5K:
       return ReadQ5K(at);
     case WeightType::kQ6K:
       return ReadQ6K(at);
+    case WeightType::kIq4Xs:
+      return ReadIq4Xs(at);
     default:
       MIMO_CHECK(false);
   }

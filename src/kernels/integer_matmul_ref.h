@@ -5,8 +5,8 @@
 
 namespace mimo {
 
-// y = W x from args.quantized_rows, whose form `form` is; args.panel_scratch is not used. Requires: a type
-// that some variant multiplies in integers.
+// y = W x from args.quantized_rows, whose form `form` is, and weights in rows; args.panel_scratch is not
+// used. Requires: HasPanels(type).
 void IntegerMatMulReference(const MatMulArgs& args, RowForm form);
 
 }  // namespace mimo

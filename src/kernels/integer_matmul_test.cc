@@ -1,13 +1,17 @@
-// Products in integers: every variant that has them against the plain twin, to the bit, whatever the number
-// of tokens; and the twin against exact arithmetic, within the bound that rounding the input to int8 allows.
+// Products in integers: every variant, from weights in panels, against the plain twin, to the bit, whatever
+// the number of tokens; and the twin against exact arithmetic, within the bound that rounding the input to
+// int8 allows.
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <limits>
+#include <memory>
+#include <utility>
 
 #include "kernels/integer_matmul_ref.h"
 #include "kernels/kernels_testutil.h"
+#include "kernels/weight_panels.h"
 
 namespace mimo {
 namespace {
@@ -43,14 +47,56 @@ std::vector<float> RandomValues(size_t count, std::mt19937_64& random) {
   return values;
 }
 
-std::vector<WeightType> IntegerTypes(const Kernels& kernels) {
+std::vector<WeightType> PanelTypes() {
   std::vector<WeightType> types;
   for (uint32_t i = 0; i < kNumWeightTypes; ++i) {
     const auto type = static_cast<WeightType>(i);
-    if (kernels.row_form(type) != RowForm::kFloat32) types.push_back(type);
+    if (HasPanels(type)) types.push_back(type);
   }
   return types;
 }
+
+std::vector<const Kernels*> PanelKernels() {
+  std::vector<const Kernels*> kernels = {SupportedKernels().begin(), SupportedKernels().end()};
+  std::erase_if(kernels, [](const Kernels* k) { return !k->reads_panels; });
+  return kernels;
+}
+
+RowForm FormOf(WeightType type) {
+  return GeometryOf(type).columns == 256 ? RowForm::kInt8By256 : RowForm::kInt8By32;
+}
+
+// Memory that begins at a cache line.
+class AlignedBytes {
+ public:
+  explicit AlignedBytes(size_t count) : memory_(count + 64) {
+    void* first = memory_.data();
+    size_t space = memory_.size();
+    first_ = static_cast<std::byte*>(std::align(64, count, first, space));
+  }
+  std::byte* get() { return first_; }
+
+ private:
+  std::vector<std::byte> memory_;
+  std::byte* first_;
+};
+
+// A matrix in panels, with the memory behind it.
+class Panels {
+ public:
+  explicit Panels(const MatrixView& rows)
+      : memory_(NumPanels(rows.rows) * PanelBytes(rows.type, rows.cols)),
+        view_(PanelView(rows, memory_.get())) {
+    for (uint32_t i = 0; i < NumPanels(rows.rows); ++i) {
+      PackPanel(rows, i * kPanelRows, memory_.get() + i * view_.row_bytes);
+    }
+  }
+  const MatrixView& view() const { return view_; }
+
+ private:
+  AlignedBytes memory_;
+  MatrixView view_;
+};
 
 struct Product {
   WeightType type;
@@ -64,40 +110,41 @@ std::string Describe(const Product& product) {
          std::to_string(product.cols) + "] x " + std::to_string(product.num_tokens);
 }
 
-void ExpectTwinBits(const Kernels& kernels, const Product& product, std::mt19937_64& random) {
+void ExpectTwinBits(const Product& product, std::mt19937_64& random) {
   const RandomMatrix matrix(product.type, product.rows, product.cols, random);
-  const RowForm form = kernels.row_form(product.type);
+  const Panels panels(matrix.view());
+  const RowForm form = FormOf(product.type);
   const QuantizedRows x(RandomValues(size_t{product.num_tokens} * product.cols, random), product.num_tokens,
-                        form, &kernels);
+                        form, nullptr);
   std::vector<float> expected(size_t{product.num_tokens} * product.rows);
-  std::vector<float> actual(expected.size());
-  std::vector<std::byte> panel(PanelScratchBytes(product.cols) + 64);
-  void* aligned = panel.data();
-  size_t space = panel.size();
+  AlignedBytes scratch(PanelScratchBytes(product.cols));
   MatMulArgs args = {.weights = &matrix.view(),
                      .quantized_rows = x.rows().data(),
-                     .panel_scratch = static_cast<std::byte*>(std::align(64, 1, aligned, space)),
+                     .panel_scratch = scratch.get(),
                      .num_tokens = product.num_tokens,
                      .row_begin = 0,
                      .row_end = product.rows,
                      .out = expected.data(),
                      .out_stride = product.rows};
   IntegerMatMulReference(args, form);
-  args.out = actual.data();
-  kernels.matmul(args);
-  EXPECT_EQ(actual, expected) << kernels.name << " " << Describe(product);
+  args.weights = &panels.view();
+  for (const Kernels* kernels : PanelKernels()) {
+    ASSERT_EQ(kernels->row_form(panels.view()), form);
+    std::vector<float> actual(expected.size());
+    args.out = actual.data();
+    kernels->matmul(args);
+    EXPECT_EQ(actual, expected) << kernels->name << " " << Describe(product);
+  }
 }
 
 TEST(IntegerMatMul, HasThePlainTwinsBitsInEveryShape) {
   std::mt19937_64 random(1);
-  for (const Kernels* kernels : SupportedKernels()) {
-    for (const WeightType type : IntegerTypes(*kernels)) {
-      const uint32_t block = GeometryOf(type).columns;
-      for (const uint32_t blocks : {1U, 2U, 3U, 5U}) {
-        for (const uint32_t num_tokens : {1U, 2U, 3U, 4U, 5U, 7U, 8U, 9U, 10U, 15U}) {
-          for (const uint32_t rows : {1U, 4U, 7U, 16U, 19U}) {
-            ExpectTwinBits(*kernels, {type, rows, blocks * block, num_tokens}, random);
-          }
+  for (const WeightType type : PanelTypes()) {
+    const uint32_t block = GeometryOf(type).columns;
+    for (const uint32_t blocks : {1U, 2U, 3U, 5U}) {
+      for (const uint32_t num_tokens : {1U, 2U, 3U, 4U, 5U, 7U, 8U, 9U, 10U, 15U}) {
+        for (const uint32_t rows : {1U, 16U, 19U}) {
+          ExpectTwinBits({type, rows, blocks * block, num_tokens}, random);
         }
       }
     }
@@ -106,14 +153,42 @@ TEST(IntegerMatMul, HasThePlainTwinsBitsInEveryShape) {
 
 TEST(IntegerMatMul, HasThePlainTwinsBitsInLargeRandomShapes) {
   std::mt19937_64 random(2);
-  for (const Kernels* kernels : SupportedKernels()) {
-    for (const WeightType type : IntegerTypes(*kernels)) {
-      for (int i = 0; i < 4; ++i) {
-        const uint32_t cols = GeometryOf(type).columns * static_cast<uint32_t>(1 + random() % 9);
-        const auto rows = static_cast<uint32_t>(1 + random() % 90);
-        ExpectTwinBits(*kernels, {type, rows, cols, static_cast<uint32_t>(1 + random() % 40)}, random);
-      }
+  for (const WeightType type : PanelTypes()) {
+    for (int i = 0; i < 4; ++i) {
+      const uint32_t cols = GeometryOf(type).columns * static_cast<uint32_t>(1 + random() % 9);
+      const auto rows = static_cast<uint32_t>(1 + random() % 90);
+      ExpectTwinBits({type, rows, cols, static_cast<uint32_t>(1 + random() % 40)}, random);
     }
+  }
+}
+
+TEST(IntegerMatMul, ComputesThePanelsThatItIsAskedFor) {
+  std::mt19937_64 random(5);
+  constexpr uint32_t kRows = 50;
+  constexpr uint32_t kCols = 512;
+  const RandomMatrix matrix(WeightType::kQ4K, kRows, kCols, random);
+  const Panels panels(matrix.view());
+  const QuantizedRows x(RandomValues(kCols, random), 1, RowForm::kInt8By256, nullptr);
+  AlignedBytes scratch(PanelScratchBytes(kCols));
+  for (const Kernels* kernels : PanelKernels()) {
+    std::vector<float> whole(kRows);
+    std::vector<float> pieces(kRows);
+    MatMulArgs args = {.weights = &panels.view(),
+                       .quantized_rows = x.rows().data(),
+                       .panel_scratch = scratch.get(),
+                       .num_tokens = 1,
+                       .row_begin = 0,
+                       .row_end = kRows,
+                       .out = whole.data(),
+                       .out_stride = kRows};
+    kernels->matmul(args);
+    for (const auto& [begin, end] : {std::pair{0U, 16U}, std::pair{16U, 48U}, std::pair{48U, kRows}}) {
+      args.row_begin = begin;
+      args.row_end = end;
+      args.out = pieces.data() + begin;
+      kernels->matmul(args);
+    }
+    EXPECT_EQ(whole, pieces) << kernels->name;
   }
 }
 
@@ -122,11 +197,8 @@ TEST(IntegerMatMul, HasThePlainTwinsBitsInLargeRandomShapes) {
 TEST(IntegerMatMul, IsOffByWhatRoundingTheInputAllows) {
   constexpr uint32_t kCols = 1024;
   std::mt19937_64 random(3);
-  for (const WeightType type :
-       {WeightType::kQ80, WeightType::kQ40, WeightType::kQ41, WeightType::kQ50, WeightType::kQ51,
-        WeightType::kIq4Nl, WeightType::kMxFp4, WeightType::kMxFp4Block, WeightType::kQ4K, WeightType::kQ5K,
-        WeightType::kQ6K}) {
-    const RowForm form = GeometryOf(type).columns == 32 ? RowForm::kInt8By32 : RowForm::kInt8By256;
+  for (const WeightType type : PanelTypes()) {
+    const RowForm form = FormOf(type);
     const RandomMatrix matrix(type, 5, kCols, random);
     const std::vector<float> values = RandomValues(kCols, random);
     const QuantizedRows x(values, 1, form, nullptr);

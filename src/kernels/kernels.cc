@@ -18,6 +18,15 @@ bool HasF16c() {
   unsigned edx = 0;
   return __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & (1U << 29)) != 0;
 }
+
+// CPUID leaf 7.1, EAX bit 4. Clang 14 does not know this name either.
+bool HasAvxVnni() {
+  unsigned eax = 0;
+  unsigned ebx = 0;
+  unsigned ecx = 0;
+  unsigned edx = 0;
+  return __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) != 0 && (eax & (1U << 4)) != 0;
+}
 #endif
 
 std::vector<const Kernels*> DetectSupported() {
@@ -26,6 +35,7 @@ std::vector<const Kernels*> DetectSupported() {
   __builtin_cpu_init();
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && HasF16c();
   if (avx2) supported.push_back(&Avx2Kernels());
+  if (avx2 && HasAvxVnni()) supported.push_back(&AvxVnniKernels());
   if (avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
       __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq")) {
     supported.push_back(&Avx512Kernels());

@@ -10,8 +10,7 @@
 // + 16, i + 32, ... in ascending order by fused multiply-add, and the lanes are folded 16 -> 8 -> 4 -> 2
 // -> 1. The order depends on the column count alone: not on the number of tokens, on the range of rows, or on
 // the variant. So a token alone, in a batch, in a chunk of any size and on any number of threads has the same
-// bits. The variants for integer products sum quantised weights in another order, for which the same holds
-// (quantized_row.h).
+// bits. Weights in panels are summed in another order, for which the same holds (quantized_row.h).
 
 #include <cstddef>
 #include <cstdint>
@@ -25,14 +24,15 @@
 namespace mimo {
 
 // Scratch memory of a product with a matrix of `cols` columns.
-constexpr size_t PanelScratchBytes(uint32_t cols) { return size_t{25} * cols; }
+constexpr size_t PanelScratchBytes(uint32_t cols) { return size_t{26} * cols; }
 
 // y = W x for some rows of W and some tokens.
 //
 //   x_rows          [num_tokens] pointers to float32 [weights.cols]; read where the variant's row_form of the
-//                   weights' type is kFloat32
+//                   weights is kFloat32
 //   quantized_rows  [num_tokens], of weights.cols columns in the variant's row_form; read where it is another
 //   panel_scratch   PanelScratchBytes(weights.cols), aligned to 64 bytes, with quantized_rows
+//   row_begin       of weights in panels, the first row of one
 //   out             float32, out[t * out_stride + (r - row_begin)] for r in [row_begin, row_end); overwritten
 //
 // `out` must not overlap an input.
@@ -91,8 +91,10 @@ constexpr size_t AttentionScratchFloats(uint32_t num_heads) {
 struct Kernels {
   const char* name;
   void (*matmul)(const MatMulArgs& args);
-  // What matmul reads of its inputs for weights of this type.
-  RowForm (*row_form)(WeightType type);
+  // Whether matmul reads weights in panels (weight_panels.h), and multiplies those in integers.
+  bool reads_panels;
+  // What matmul reads of its inputs for these weights.
+  RowForm (*row_form)(const MatrixView& weights);
   // Any form but kFloat32. The columns are whole blocks.
   void (*quantize_row)(const float* x, uint32_t cols, RowForm form, const QuantizedRow& out);
   // Keys and values in float32 and in bfloat16.

@@ -1,5 +1,5 @@
-// The AVX2 variant: one set of templates, compiled for this instruction set. Each of the SIMD headers builds
-// on the ones before it, so their order is fixed.
+// The AVX2 variant: one set of templates, compiled for this instruction set. Each of the SIMD headers
+// builds on the ones before it, so their order is fixed.
 
 #include <array>
 #include <utility>
@@ -10,15 +10,18 @@
 #include "kernels/attention_simd.h"
 #include "kernels/elementwise_simd.h"
 #include "kernels/matmul_simd.h"
+#include "kernels/integers_avx2.h"
+#include "kernels/panel_types.h"
+#include "kernels/panel_matmul.h"
+#include "kernels/quantize_row_avx2.h"
 // clang-format on
 #include "kernels/variants.h"
 
 namespace mimo {
 
 const Kernels& Avx2Kernels() {
-  static constexpr Kernels kKernels = {Simd::kName,      MatMul,          FloatRows, QuantizeRowReference,
-                                       Attention<float>, Attention<Bf16>, RmsNorm,   SiluMultiply,
-                                       AddScaled};
+  static constexpr Kernels kKernels = {"avx2",           MatMulAnyLayout, true,    FormForPanels, QuantizeRow,
+                                       Attention<float>, Attention<Bf16>, RmsNorm, SiluMultiply,  AddScaled};
   return kKernels;
 }
 

@@ -10,15 +10,18 @@
 #include "kernels/attention_simd.h"
 #include "kernels/elementwise_simd.h"
 #include "kernels/matmul_simd.h"
+#include "kernels/integers_avx512.h"
+#include "kernels/panel_types.h"
+#include "kernels/panel_matmul.h"
+#include "kernels/quantize_row_avx512.h"
 // clang-format on
 #include "kernels/variants.h"
 
 namespace mimo {
 
 const Kernels& Avx512Kernels() {
-  static constexpr Kernels kKernels = {Simd::kName,      MatMul,          FloatRows, QuantizeRowReference,
-                                       Attention<float>, Attention<Bf16>, RmsNorm,   SiluMultiply,
-                                       AddScaled};
+  static constexpr Kernels kKernels = {"avx512",         MatMulAnyLayout, true,    FormForPanels, QuantizeRow,
+                                       Attention<float>, Attention<Bf16>, RmsNorm, SiluMultiply,  AddScaled};
   return kKernels;
 }
 

@@ -85,9 +85,9 @@ void AddScaled(const float* x, float factor, uint32_t size, float* sum) {
 }  // namespace
 
 const Kernels& ReferenceKernels() {
-  static constexpr Kernels kKernels = {"reference",      MatMul,          FloatRows, QuantizeRowReference,
-                                       Attention<float>, Attention<Bf16>, RmsNorm,   SiluMultiply,
-                                       AddScaled};
+  static constexpr Kernels kKernels = {"reference",          MatMul,           false,           FloatRows,
+                                       QuantizeRowReference, Attention<float>, Attention<Bf16>, RmsNorm,
+                                       SiluMultiply,         AddScaled};
   return kKernels;
 }
 

@@ -1,6 +1,6 @@
 #pragma once
-// A weight matrix in the form in which its checkpoint stores it. Kernels read it in place: nothing is
-// converted when a model is loaded, so the mapped file stays the only copy in memory.
+// A weight matrix in the form in which its checkpoint stores it, which every kernel can read in place; or,
+// for types that are multiplied in integers, in panels of rows (weight_panels.h).
 
 #include <cstddef>
 #include <cstdint>
@@ -72,14 +72,21 @@ constexpr const BlockGeometry& GeometryOf(WeightType type) {
 // Whether the type is one of ggml's block types, each block of which is decoded on its own.
 constexpr bool IsBlockType(WeightType type) { return type >= WeightType::kQ80; }
 
-// Non-owning; the checkpoint's mapping must outlive it. y = W x with W [rows, cols], row-major.
+// How the rows of a matrix lie.
+enum class WeightLayout : uint8_t {
+  kRows,    // one after another, as the checkpoint has them
+  kPanels,  // sixteen side by side: weight_panels.h. Only matmul reads these.
+};
+
+// Non-owning; the memory behind it must outlive it. y = W x with W [rows, cols], row-major.
 // No pointer is assumed to be aligned: safetensors packs tensors end to end.
 struct MatrixView {
   WeightType type = WeightType::kF32;
+  WeightLayout layout = WeightLayout::kRows;
   uint32_t rows = 0;
   uint32_t cols = 0;
   const std::byte* data = nullptr;
-  size_t row_bytes = 0;  // distance between rows of `data`
+  size_t row_bytes = 0;  // distance between rows of `data`, or between panels
 
   // kFp8E4M3: float32 [scale rows, ceil(cols / 128)]. The matrix consists of equal chunks of `rows_per_chunk`
   // rows, and the 128-row grid of scales starts anew in each: row r has the scale row (r / rows_per_chunk) *

@@ -45,7 +45,7 @@ inline QuantizedRow QuantizedRowAt(std::byte* memory, uint32_t cols) {
 }
 
 // The row_form of variants that know no other.
-constexpr RowForm FloatRows(WeightType /*type*/) { return RowForm::kFloat32; }
+constexpr RowForm FloatRows(const MatrixView& /*weights*/) { return RowForm::kFloat32; }
 
 // The plain twin of Kernels::quantize_row.
 void QuantizeRowReference(const float* x, uint32_t cols, RowForm form, const QuantizedRow& out);

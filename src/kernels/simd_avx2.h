@@ -12,7 +12,6 @@ namespace mimo {
 namespace {
 
 struct Simd {
-  static constexpr const char* kName = "avx2";
   static constexpr uint32_t kTileRows = 2;  // weight rows x tokens whose sums stay in registers
   static constexpr uint32_t kTileTokens = 2;
   struct Float16 {  // 16 lanes

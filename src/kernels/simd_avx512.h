@@ -11,7 +11,6 @@ namespace mimo {
 namespace {
 
 struct Simd {
-  static constexpr const char* kName = "avx512";
   static constexpr uint32_t kTileRows = 4;  // weight rows x tokens whose sums stay in registers
   static constexpr uint32_t kTileTokens = 4;
   using Float16 = __m512;  // 16 lanes

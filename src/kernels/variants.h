@@ -8,6 +8,7 @@ namespace mimo {
 
 #if defined(__x86_64__)
 const Kernels& Avx2Kernels();
+const Kernels& AvxVnniKernels();
 const Kernels& Avx512Kernels();
 const Kernels& Avx512VnniKernels();
 #endif

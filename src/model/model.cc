@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/log.h"
 #include "kernels/rope.h"
 #include "model/forward_step.h"
+#include "model/weight_packer.h"
 #include "weights/model_weights.h"
 
 namespace mimo {
@@ -108,6 +110,7 @@ struct Model::Impl {
   ModelConfig config;
   ModelOptions options;
   ModelWeights weights;
+  PackedWeights packed;  // behind some of the weights
   ThreadPool pool;
   const bool has_paged_layers;
   ForwardStep step;
@@ -195,7 +198,18 @@ Result<Model> Model::Create(const Checkpoint& checkpoint, const ModelOptions& op
   }
   if (options.tokens_per_step_max == 0) return InvalidArgument("tokens_per_step_max must be at least 1");
   MIMO_ASSIGN_OR_RETURN(ModelWeights weights, BindModelWeights(checkpoint));
+  const uint64_t packed_bytes = PackedWeights::BytesFor(weights);
+  const bool fits = packed_bytes <= options.packed_bytes_max;
+  if (kernels->reads_panels && !fits) {
+    LogWarning(
+        "the weights are read as they are stored, which is slow: to rearrange them takes {:.1f} GB of memory",
+        static_cast<double>(packed_bytes) * 1e-9);
+  }
+  const bool is_packed = kernels->reads_panels && fits && options.observer == nullptr;
   auto impl = std::make_unique<Impl>(checkpoint, std::move(weights), options);
+  if (is_packed) {
+    MIMO_ASSIGN_OR_RETURN(impl->packed, PackedWeights::Pack(checkpoint, impl->pool, &impl->weights));
+  }
   ForwardStep& step = impl->step;
   step.config = &impl->config;
   step.kernels = kernels;

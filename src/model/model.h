@@ -47,7 +47,10 @@ struct ModelOptions {
   uint32_t num_threads = 0;            // 0 = one per core
   uint32_t tokens_per_step_max = 512;  // sizes the scratch memory
   MatMulObserver* observer = nullptr;  // or null; must outlive the model
-  std::string kernel_variant;          // kFast: a name of kernels/kernels.h; empty = the best of this machine
+  // Weights are rearranged for the kernels at load if that takes no more memory than this; else, and where an
+  // observer looks at them, they are read where the checkpoint has them, which is slower.
+  uint64_t packed_bytes_max = UINT64_MAX;
+  std::string kernel_variant;  // kFast: a name of kernels/kernels.h; empty = the best of this machine
 };
 
 // Not thread-safe: one caller at a time, the engine thread.
@@ -61,7 +64,7 @@ class Model {
 
   const ModelConfig& config() const;
   const ModelOptions& options() const;
-  const char* kernel_variant() const;  // "reference", "avx2", "avx512"
+  const char* kernel_variant() const;  // "reference", "avx2", "avx512_vnni", ...
 
   // Runs one step and leaves keys and values of the new tokens in `kv`.
   // logits: float32 [rows wanted, vocab_size], in the order of chunks and tokens; overwritten, valid until

@@ -66,6 +66,14 @@ const StoredTensor* Checkpoint::Find(std::string_view name) const {
   return it == index_by_name_.end() ? nullptr : &tensors_[it->second];
 }
 
+void Checkpoint::ReleaseMemory(std::span<const std::byte> bytes) const {
+  for (const MappedFile& file : files_) {
+    const std::span<const std::byte> mapped = file.bytes();
+    if (bytes.data() < mapped.data() || bytes.data() >= mapped.data() + mapped.size()) continue;
+    file.Release(static_cast<uint64_t>(bytes.data() - mapped.data()), bytes.size());
+  }
+}
+
 std::string Checkpoint::Where(const StoredTensor& tensor) const {
   const std::filesystem::path path = files_[tensor.file_index].path();
   return fmt::format("{}, offset {}", path.filename().string(), tensor.offset);

@@ -111,6 +111,8 @@ class Checkpoint {
 
   // Null when there is no such tensor.
   const StoredTensor* Find(std::string_view name) const;
+  // `bytes` of a tensor are not needed soon: their memory may serve others.
+  void ReleaseMemory(std::span<const std::byte> bytes) const;
   // "file.safetensors, offset 123", for messages.
   std::string Where(const StoredTensor& tensor) const;
 

@@ -1,0 +1,389 @@
+#pragma once
+// y = W x for weights in panels. Include after panel_types.h.
+//
+// Few tokens (decode): each block is unpacked in registers and multiplied with them on the spot, so the
+// weights are read once, in the order in which they lie. Many tokens (prefill): a panel is unpacked into
+// scratch memory once, and all tokens pass over it. Both take the integers of a block together and then the
+// blocks in ascending order (quantized_row.h), so they give the same bits.
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/check.h"
+#include "kernels/kernels.h"
+#include "kernels/panel_types.h"
+#include "kernels/quantized_row.h"
+
+namespace mimo {
+namespace {
+
+// How far ahead of the block that is being multiplied memory is asked for. The hardware's own prefetch
+// follows a panel, but not across the ends of pages. One core of an EPYC 9004: 28 GB/s without, 30 one page
+// ahead, 27 two pages ahead.
+constexpr size_t kPrefetchBytes = 4096;
+
+inline void PrefetchAhead(const std::byte* at, size_t count) {
+  for (size_t i = 0; i < count; i += 64) {
+    __builtin_prefetch(reinterpret_cast<const char*>(at) + kPrefetchBytes + i, 0, 2);
+  }
+}
+
+// Four bytes in every word.
+inline Word16 BroadcastWord(const void* at) {
+  int32_t word;
+  std::memcpy(&word, at, sizeof(word));
+  return Integers::Set(word);
+}
+
+template <typename Type>
+Word16 Dot(Word16 sum, Word16 codes, Word16 x) {
+  return Type::kIsWide ? Integers::DotWideBytes(sum, codes, x) : Integers::DotBytes(sum, codes, x);
+}
+
+// What kOffset adds to every code of sub-block `sub_block` of the row is taken off beforehand.
+template <typename Type>
+Word16 StartOfSum(const QuantizedRow& x, size_t sub_block) {
+  if constexpr (Type::kOffset == 0 || (Type::kIsWide && Integers::kWideDotIsSigned)) return Integers::Zero();
+  const int32_t sum = Type::kSubColumns == 16 ? x.sums_16[sub_block] : x.sums_32[sub_block];
+  return Integers::Set(-Type::kOffset * sum);
+}
+
+template <typename Type>
+constexpr uint32_t kSubBlocks = Type::kBlockColumns / Type::kSubColumns;
+
+// Minimums of pairs of sub-blocks times the sums of x's codes over them, in one block of 256 columns.
+template <typename Type, typename LoadPair>
+Word16 MinimumSum(const QuantizedRow& x, uint32_t b, const LoadPair& load_pair) {
+  const int16_t* const sums =
+      (Type::kSubColumns == 16 ? x.sums_16 : x.sums_32) + size_t{b} * kSubBlocks<Type>;
+  Word16 sum = Integers::Zero();
+  for (uint32_t pair = 0; pair < kSubBlocks<Type> / 2; ++pair) {
+    sum = Integers::DotHalves(sum, load_pair(pair), BroadcastWord(sums + 2 * pair));
+  }
+  return sum;
+}
+
+// ---- Few tokens.
+
+// first[t], second[t] = sums of one group of the block `b`.
+template <typename Type, uint32_t kTokens>
+void MultiplyGroup(const PanelBlock& block, uint32_t group, const QuantizedRow* x, uint32_t b,
+                   Word16 (&first)[kTokens], Word16 (&second)[kTokens]) {
+  constexpr bool kOneSubBlock =
+      Type::Column(0, 0, 0) / Type::kSubColumns == Type::Column(0, 0, 1) / Type::kSubColumns;
+  const size_t column = size_t{b} * Type::kBlockColumns;
+  for (uint32_t t = 0; t < kTokens; ++t) {
+    first[t] = StartOfSum<Type>(x[t], (column + Type::Column(group, 0, 0)) / Type::kSubColumns);
+    second[t] = kOneSubBlock
+                    ? Integers::Zero()
+                    : StartOfSum<Type>(x[t], (column + Type::Column(group, 0, 1)) / Type::kSubColumns);
+  }
+#pragma GCC unroll 8
+  for (uint32_t step = 0; step < Type::kSteps; ++step) {
+    const TwoCodes codes = Type::Codes(block, group, step);
+    for (uint32_t t = 0; t < kTokens; ++t) {
+      const int8_t* const values = x[t].codes + column;
+      first[t] = Dot<Type>(first[t], codes.first, BroadcastWord(values + Type::Column(group, step, 0)));
+      second[t] = Dot<Type>(second[t], codes.second, BroadcastWord(values + Type::Column(group, step, 1)));
+    }
+  }
+  if constexpr (kOneSubBlock) {
+    for (uint32_t t = 0; t < kTokens; ++t) first[t] = Integers::Add(first[t], second[t]);
+  }
+}
+
+// products[t] = sum over the sub-blocks of scale * (code - offset) * x's code.
+template <typename Type, uint32_t kTokens>
+void MultiplyBlock(const PanelBlock& block, const QuantizedRow* x, uint32_t b, Word16 (&products)[kTokens]) {
+  if constexpr (!Type::kHasSubScales) {
+    Word16 unused[kTokens];
+    MultiplyGroup<Type, kTokens>(block, 0, x, b, products, unused);
+  } else {
+    for (Word16& product : products) product = Integers::Zero();
+    Word16 scales[kSubBlocks<Type>];
+    Type::SubScales(block, scales);
+#pragma GCC unroll 8
+    for (uint32_t group = 0; group < Type::kGroups; ++group) {
+      const uint32_t first_sub_block = Type::Column(group, 0, 0) / Type::kSubColumns;
+      const uint32_t second_sub_block = Type::Column(group, 0, 1) / Type::kSubColumns;
+      Word16 first[kTokens];
+      Word16 second[kTokens];
+      MultiplyGroup<Type, kTokens>(block, group, x, b, first, second);
+      for (uint32_t t = 0; t < kTokens; ++t) {
+        products[t] = Integers::Add(products[t], Integers::Multiply(first[t], scales[first_sub_block]));
+        if (second_sub_block == first_sub_block) continue;
+        products[t] = Integers::Add(products[t], Integers::Multiply(second[t], scales[second_sub_block]));
+      }
+    }
+  }
+}
+
+// Adds the part that the minimums of block `b` have in the sums.
+template <typename Type, uint32_t kTokens>
+void AddMinimums(const PanelBlock& block, const QuantizedRow* x, uint32_t b, Float16 (&sums)[kTokens]) {
+  const Float16 minimum = Type::Minimum(block);
+  if constexpr (Type::kHasSubScales) {
+    Word16 pairs[kSubBlocks<Type> / 2];
+    Type::MinimumPairs(block, pairs);
+    for (uint32_t t = 0; t < kTokens; ++t) {
+      const Word16 sum = MinimumSum<Type>(x[t], b, [&](uint32_t pair) { return pairs[pair]; });
+      const Float16 factor = Simd::Multiply(minimum, Simd::Broadcast(-x[t].scales[b]));
+      sums[t] = Simd::MultiplyAdd(factor, Integers::ToFloat(sum), sums[t]);
+    }
+  } else {
+    for (uint32_t t = 0; t < kTokens; ++t) {
+      const Float16 factor = Simd::Multiply(minimum, Simd::Broadcast(x[t].scales[b]));
+      const Float16 sum = Simd::Broadcast(static_cast<float>(x[t].sums_32[b]));
+      sums[t] = Simd::MultiplyAdd(factor, sum, sums[t]);
+    }
+  }
+}
+
+template <uint32_t kTokens>
+void StoreSums(const MatMulArgs& args, uint32_t row, uint32_t token, const Float16 (&sums)[kTokens]) {
+  const uint32_t count = std::min(kPanelRows, args.row_end - row);
+  for (uint32_t t = 0; t < kTokens; ++t) {
+    float* const out = args.out + (token + t) * args.out_stride + (row - args.row_begin);
+    if (count == kPanelRows) {
+      Simd::Store(out, sums[t]);
+    } else {
+      StorePartial(out, sums[t], count);
+    }
+  }
+}
+
+struct PanelPlace {
+  PanelPlace(const MatrixView& weights, uint32_t row)
+      : blocks(weights.data + row / kPanelRows * weights.row_bytes),
+        num_blocks(weights.cols / GeometryOf(weights.type).columns) {}
+  template <typename Type>
+  PanelBlock Block(uint32_t b) const {
+    constexpr PanelLayout kLayout = PanelLayoutOf(Type::kType);
+    return {blocks + size_t{b} * kLayout.block_bytes,
+            blocks + size_t{num_blocks} * kLayout.block_bytes + size_t{b} * kLayout.plane_bytes};
+  }
+  const std::byte* blocks;
+  uint32_t num_blocks;
+};
+
+// The panel that begins at `row`, and kTokens tokens from `token` on.
+template <typename Type, uint32_t kTokens>
+void DecodePanel(const MatMulArgs& args, uint32_t row, uint32_t token) {
+  const PanelPlace panel(*args.weights, row);
+  const QuantizedRow* const x = args.quantized_rows + token;
+  Float16 sums[kTokens];
+  for (Float16& sum : sums) sum = Simd::Zero();
+  for (uint32_t b = 0; b < panel.num_blocks; ++b) {
+    const PanelBlock block = panel.Block<Type>(b);
+    PrefetchAhead(block.lines, PanelLayoutOf(Type::kType).block_bytes);
+    Word16 products[kTokens];
+    MultiplyBlock<Type, kTokens>(block, x, b, products);
+    const Float16 scale = Type::Scale(block);
+    for (uint32_t t = 0; t < kTokens; ++t) {
+      const Float16 factor = Simd::Multiply(scale, Simd::Broadcast(x[t].scales[b]));
+      sums[t] = Simd::MultiplyAdd(factor, Integers::ToFloat(products[t]), sums[t]);
+    }
+    if constexpr (Type::kHasMinimum) AddMinimums<Type, kTokens>(block, x, b, sums);
+  }
+  StoreSums(args, row, token, sums);
+}
+
+// All tokens from `token` on, kTokens together, those that are left over by fewer.
+template <typename Type, uint32_t kTokens>
+void DecodeTokens(const MatMulArgs& args, uint32_t row, uint32_t token) {
+  for (; token + kTokens <= args.num_tokens; token += kTokens) DecodePanel<Type, kTokens>(args, row, token);
+  if constexpr (kTokens > 1) {
+    if (token < args.num_tokens) DecodeTokens<Type, kTokens - 1>(args, row, token);
+  }
+}
+
+// ---- Many tokens.
+
+// A panel in the scratch memory of the caller: a byte for every code.
+struct UnpackedPanel {
+  UnpackedPanel(std::byte* memory, uint32_t cols)
+      : codes(memory),
+        sub_scales(codes + size_t{cols} * kPanelRows),
+        minimum_pairs(sub_scales + cols / 16 * size_t{64}),
+        scales(reinterpret_cast<float*>(minimum_pairs + cols / 32 * size_t{64})),
+        minimums(scales + cols / 32 * kPanelRows) {}
+
+  std::byte* codes;          // [cols / 4, 16, 4]
+  std::byte* sub_scales;     // int32 [sub-blocks, 16]
+  std::byte* minimum_pairs;  // int16 [pairs of sub-blocks, 16, 2]
+  float* scales;             // [blocks, 16]
+  float* minimums;           // [blocks, 16]
+};
+static_assert(PanelScratchBytes(256) >= 256 * 16 + 16 * 64 + 8 * 64 + 2 * 8 * 16 * sizeof(float));
+
+template <typename Type>
+void UnpackBlock(const PanelBlock& block, uint32_t b, const UnpackedPanel& panel) {
+#pragma GCC unroll 8
+  for (uint32_t group = 0; group < Type::kGroups; ++group) {
+#pragma GCC unroll 8
+    for (uint32_t step = 0; step < Type::kSteps; ++step) {
+      const TwoCodes codes = Type::Codes(block, group, step);
+      std::byte* const out = panel.codes + size_t{b} * Type::kBlockColumns * kPanelRows;
+      Integers::Store(out + Type::Column(group, step, 0) * kPanelRows, codes.first);
+      Integers::Store(out + Type::Column(group, step, 1) * kPanelRows, codes.second);
+    }
+  }
+  Simd::Store(panel.scales + b * kPanelRows, Type::Scale(block));
+  if constexpr (Type::kHasMinimum) Simd::Store(panel.minimums + b * kPanelRows, Type::Minimum(block));
+  if constexpr (Type::kHasSubScales) {
+    Word16 scales[kSubBlocks<Type>];
+    Type::SubScales(block, scales);
+    for (uint32_t i = 0; i < kSubBlocks<Type>; ++i) {
+      Integers::Store(panel.sub_scales + (b * kSubBlocks<Type> + i) * size_t{64}, scales[i]);
+    }
+    if constexpr (Type::kHasMinimum) {
+      Word16 pairs[kSubBlocks<Type> / 2];
+      Type::MinimumPairs(block, pairs);
+      for (uint32_t i = 0; i < kSubBlocks<Type> / 2; ++i) {
+        Integers::Store(panel.minimum_pairs + (b * kSubBlocks<Type> / 2 + i) * size_t{64}, pairs[i]);
+      }
+    }
+  }
+}
+
+// The same as MultiplyBlock.
+template <typename Type, uint32_t kTokens>
+void MultiplyUnpackedBlock(const UnpackedPanel& panel, const QuantizedRow* x, uint32_t b,
+                           Word16 (&products)[kTokens]) {
+  for (uint32_t i = 0; i < kSubBlocks<Type>; ++i) {
+    const size_t sub_block = b * kSubBlocks<Type> + i;
+    Word16 sums[kTokens];
+    for (uint32_t t = 0; t < kTokens; ++t) sums[t] = StartOfSum<Type>(x[t], sub_block);
+#pragma GCC unroll 8
+    for (uint32_t word = 0; word < Type::kSubColumns / 4; ++word) {
+      const size_t column = sub_block * Type::kSubColumns + word * 4;
+      const Word16 codes = Integers::Load(panel.codes + column * kPanelRows);
+      for (uint32_t t = 0; t < kTokens; ++t) {
+        sums[t] = Dot<Type>(sums[t], codes, BroadcastWord(x[t].codes + column));
+      }
+    }
+    for (uint32_t t = 0; t < kTokens; ++t) {
+      if constexpr (Type::kHasSubScales) {
+        const Word16 scaled = Integers::Multiply(sums[t], Integers::Load(panel.sub_scales + sub_block * 64));
+        products[t] = i == 0 ? scaled : Integers::Add(products[t], scaled);
+      } else {
+        products[t] = sums[t];
+      }
+    }
+  }
+}
+
+// The same as AddMinimums.
+template <typename Type, uint32_t kTokens>
+void AddUnpackedMinimums(const UnpackedPanel& panel, const QuantizedRow* x, uint32_t b,
+                         Float16 (&sums)[kTokens]) {
+  const Float16 minimum = Simd::Load(panel.minimums + b * kPanelRows);
+  for (uint32_t t = 0; t < kTokens; ++t) {
+    if constexpr (Type::kHasSubScales) {
+      const std::byte* const pairs = panel.minimum_pairs + b * (kSubBlocks<Type> / 2) * size_t{64};
+      const Word16 sum =
+          MinimumSum<Type>(x[t], b, [&](uint32_t pair) { return Integers::Load(pairs + pair * size_t{64}); });
+      const Float16 factor = Simd::Multiply(minimum, Simd::Broadcast(-x[t].scales[b]));
+      sums[t] = Simd::MultiplyAdd(factor, Integers::ToFloat(sum), sums[t]);
+    } else {
+      const Float16 factor = Simd::Multiply(minimum, Simd::Broadcast(x[t].scales[b]));
+      sums[t] = Simd::MultiplyAdd(factor, Simd::Broadcast(static_cast<float>(x[t].sums_32[b])), sums[t]);
+    }
+  }
+}
+
+template <typename Type, uint32_t kTokens>
+void MultiplyUnpacked(const MatMulArgs& args, const UnpackedPanel& panel, uint32_t row, uint32_t token) {
+  const QuantizedRow* const x = args.quantized_rows + token;
+  Float16 sums[kTokens];
+  for (Float16& sum : sums) sum = Simd::Zero();
+  for (uint32_t b = 0; b < args.weights->cols / Type::kBlockColumns; ++b) {
+    Word16 products[kTokens];
+    MultiplyUnpackedBlock<Type, kTokens>(panel, x, b, products);
+    const Float16 scale = Simd::Load(panel.scales + b * kPanelRows);
+    for (uint32_t t = 0; t < kTokens; ++t) {
+      const Float16 factor = Simd::Multiply(scale, Simd::Broadcast(x[t].scales[b]));
+      sums[t] = Simd::MultiplyAdd(factor, Integers::ToFloat(products[t]), sums[t]);
+    }
+    if constexpr (Type::kHasMinimum) AddUnpackedMinimums<Type, kTokens>(panel, x, b, sums);
+  }
+  StoreSums(args, row, token, sums);
+}
+
+// As DecodeTokens.
+template <typename Type, uint32_t kTokens>
+void MultiplyTokens(const MatMulArgs& args, const UnpackedPanel& panel, uint32_t row, uint32_t token) {
+  for (; token + kTokens <= args.num_tokens; token += kTokens) {
+    MultiplyUnpacked<Type, kTokens>(args, panel, row, token);
+  }
+  if constexpr (kTokens > 1) {
+    if (token < args.num_tokens) MultiplyTokens<Type, kTokens / 2>(args, panel, row, token);
+  }
+}
+
+// From this many tokens on unpacking pays.
+constexpr uint32_t kUnpackTokensMin = 8;
+
+template <typename Type>
+void MatMulPanelsOf(const MatMulArgs& args) {
+  constexpr uint32_t kTokens = Integers::kTokensTogether;
+  const UnpackedPanel unpacked(args.panel_scratch, args.weights->cols);
+  for (uint32_t row = args.row_begin; row < args.row_end; row += kPanelRows) {
+    if (args.num_tokens < kUnpackTokensMin) {
+      DecodeTokens<Type, kTokens>(args, row, 0);
+      continue;
+    }
+    const PanelPlace panel(*args.weights, row);
+    for (uint32_t b = 0; b < panel.num_blocks; ++b) UnpackBlock<Type>(panel.Block<Type>(b), b, unpacked);
+    MultiplyTokens<Type, kTokens>(args, unpacked, row, 0);
+  }
+}
+
+// Requires: args.row_begin is the first row of a panel.
+void MatMulPanels(const MatMulArgs& args) {
+  switch (args.weights->type) {
+    case WeightType::kQ80:
+      return MatMulPanelsOf<Q80Panel>(args);
+    case WeightType::kQ40:
+      return MatMulPanelsOf<Q40Panel>(args);
+    case WeightType::kQ41:
+      return MatMulPanelsOf<Q41Panel>(args);
+    case WeightType::kQ50:
+      return MatMulPanelsOf<Q50Panel>(args);
+    case WeightType::kQ51:
+      return MatMulPanelsOf<Q51Panel>(args);
+    case WeightType::kIq4Nl:
+      return MatMulPanelsOf<Iq4NlPanel>(args);
+    case WeightType::kMxFp4:
+      return MatMulPanelsOf<MxFp4Panel<WeightType::kMxFp4>>(args);
+    case WeightType::kMxFp4Block:
+      return MatMulPanelsOf<MxFp4Panel<WeightType::kMxFp4Block>>(args);
+    case WeightType::kQ2K:
+      return MatMulPanelsOf<Q2KPanel>(args);
+    case WeightType::kQ3K:
+      return MatMulPanelsOf<Q3KPanel>(args);
+    case WeightType::kQ4K:
+      return MatMulPanelsOf<Q4KPanel>(args);
+    case WeightType::kQ5K:
+      return MatMulPanelsOf<Q5KPanel>(args);
+    case WeightType::kQ6K:
+      return MatMulPanelsOf<Q6KPanel>(args);
+    case WeightType::kIq4Xs:
+      return MatMulPanelsOf<Iq4XsPanel>(args);
+    default:
+      MIMO_CHECK(false);
+  }
+}
+
+// Rows of weights as they lie, or panels.
+void MatMulAnyLayout(const MatMulArgs& args) {
+  args.weights->layout == WeightLayout::kPanels ? MatMulPanels(args) : MatMul(args);
+}
+
+RowForm FormForPanels(const MatrixView& weights) {
+  if (weights.layout == WeightLayout::kRows) return RowForm::kFloat32;
+  return GeometryOf(weights.type).columns == 256 ? RowForm::kInt8By256 : RowForm::kInt8By32;
+}
+
+}  // namespace
+}  // namespace mimo
