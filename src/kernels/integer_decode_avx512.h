@@ -6,6 +6,7 @@
 #include <array>
 
 #include "kernels/kernels.h"
+#include "kernels/row_pointers.h"
 
 namespace mimo {
 namespace {
@@ -13,15 +14,6 @@ namespace {
 // Rows that end before the next ones are asked for: the hardware's own prefetch stops at a row's end.
 inline void PrefetchBytes(const std::byte* at, size_t count) {
   for (size_t i = 0; i < count; i += 64) _mm_prefetch(reinterpret_cast<const char*>(at + i), _MM_HINT_T1);
-}
-
-template <uint32_t kCount>
-std::array<const std::byte*, kCount> RowPointers(const MatrixView& weights, uint32_t row, uint32_t row_end) {
-  std::array<const std::byte*, kCount> rows;
-  for (uint32_t i = 0; i < kCount; ++i) {
-    rows[i] = weights.data + std::min(row + i, row_end - 1) * weights.row_bytes;  // the last one again
-  }
-  return rows;
 }
 
 // Sums of neighbouring lanes of 32 bits of two vectors, interleaved.

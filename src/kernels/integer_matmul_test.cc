@@ -12,42 +12,12 @@
 namespace mimo {
 namespace {
 
-// Rows of one form, with the memory behind them.
-class QuantizedRows {
- public:
-  QuantizedRows(const std::vector<float>& values, uint32_t num_rows, RowForm form, const Kernels* kernels)
-      : cols_(static_cast<uint32_t>(values.size()) / num_rows),
-        memory_(num_rows * QuantizedRowBytes(cols_) + 64) {
-    void* aligned = memory_.data();
-    size_t space = memory_.size();
-    auto* const first = static_cast<std::byte*>(std::align(64, 1, aligned, space));
-    for (uint32_t i = 0; i < num_rows; ++i) {
-      rows_.push_back(QuantizedRowAt(first + i * QuantizedRowBytes(cols_), cols_));
-      const float* const x = values.data() + size_t{i} * cols_;
-      kernels == nullptr ? QuantizeRowReference(x, cols_, form, rows_.back())
-                         : kernels->quantize_row(x, cols_, form, rows_.back());
-    }
-  }
-  const std::vector<QuantizedRow>& rows() const { return rows_; }
-
- private:
-  uint32_t cols_;
-  std::vector<std::byte> memory_;
-  std::vector<QuantizedRow> rows_;
-};
-
-std::vector<float> RandomValues(size_t count, std::mt19937_64& random) {
-  std::normal_distribution<float> normal;
-  std::vector<float> values(count);
-  for (float& value : values) value = normal(random);
-  return values;
-}
-
 std::vector<WeightType> IntegerTypes(const Kernels& kernels) {
   std::vector<WeightType> types;
   for (uint32_t i = 0; i < kNumWeightTypes; ++i) {
     const auto type = static_cast<WeightType>(i);
-    if (kernels.row_form(type) != RowForm::kFloat32) types.push_back(type);
+    const RowForm form = kernels.row_form(type);
+    if (form == RowForm::kInt8By32 || form == RowForm::kInt8By256) types.push_back(type);
   }
   return types;
 }
@@ -67,16 +37,14 @@ std::string Describe(const Product& product) {
 void ExpectTwinBits(const Kernels& kernels, const Product& product, std::mt19937_64& random) {
   const RandomMatrix matrix(product.type, product.rows, product.cols, random);
   const RowForm form = kernels.row_form(product.type);
-  const QuantizedRows x(RandomValues(size_t{product.num_tokens} * product.cols, random), product.num_tokens,
+  const QuantizedRows x(RandomFloats(size_t{product.num_tokens} * product.cols, random), product.num_tokens,
                         form, &kernels);
   std::vector<float> expected(size_t{product.num_tokens} * product.rows);
   std::vector<float> actual(expected.size());
-  std::vector<std::byte> panel(PanelScratchBytes(product.cols) + 64);
-  void* aligned = panel.data();
-  size_t space = panel.size();
+  AlignedBytes panel(PanelScratchBytes(product.cols));
   MatMulArgs args = {.weights = &matrix.view(),
                      .quantized_rows = x.rows().data(),
-                     .panel_scratch = static_cast<std::byte*>(std::align(64, 1, aligned, space)),
+                     .panel_scratch = panel.data(),
                      .num_tokens = product.num_tokens,
                      .row_begin = 0,
                      .row_end = product.rows,
@@ -128,7 +96,7 @@ TEST(IntegerMatMul, IsOffByWhatRoundingTheInputAllows) {
         WeightType::kQ6K}) {
     const RowForm form = GeometryOf(type).columns == 32 ? RowForm::kInt8By32 : RowForm::kInt8By256;
     const RandomMatrix matrix(type, 5, kCols, random);
-    const std::vector<float> values = RandomValues(kCols, random);
+    const std::vector<float> values = RandomFloats(kCols, random);
     const QuantizedRows x(values, 1, form, nullptr);
     std::vector<float> y(5);
     IntegerMatMulReference({.weights = &matrix.view(),
@@ -160,7 +128,7 @@ TEST(QuantizeRow, HasThePlainTwinsBits) {
   std::mt19937_64 random(4);
   for (const Kernels* kernels : SupportedKernels()) {
     for (const RowForm form : {RowForm::kInt8By32, RowForm::kInt8By256}) {
-      std::vector<float> values = RandomValues(1024, random);
+      std::vector<float> values = RandomFloats(1024, random);
       std::fill_n(values.begin() + 256, 256, 0.0F);
       values[512] = -7e30F;
       values[800] = std::numeric_limits<float>::infinity();

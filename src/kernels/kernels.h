@@ -10,8 +10,8 @@
 // + 16, i + 32, ... in ascending order by fused multiply-add, and the lanes are folded 16 -> 8 -> 4 -> 2
 // -> 1. The order depends on the column count alone: not on the number of tokens, on the range of rows, or on
 // the variant. So a token alone, in a batch, in a chunk of any size and on any number of threads has the same
-// bits. The variants for integer products sum quantised weights in another order, for which the same holds
-// (quantized_row.h).
+// bits. Variants that multiply in integers or in bfloat16 sum those weights in other orders, for which the
+// same holds (integer_matmul_ref.h, bf16_matmul_ref.h).
 
 #include <cstddef>
 #include <cstdint>
@@ -25,7 +25,7 @@
 namespace mimo {
 
 // Scratch memory of a product with a matrix of `cols` columns.
-constexpr size_t PanelScratchBytes(uint32_t cols) { return size_t{25} * cols; }
+constexpr size_t PanelScratchBytes(uint32_t cols) { return size_t{25} * Bf16RowColumns(cols); }
 
 // y = W x for some rows of W and some tokens.
 //
@@ -93,7 +93,7 @@ struct Kernels {
   void (*matmul)(const MatMulArgs& args);
   // What matmul reads of its inputs for weights of this type.
   RowForm (*row_form)(WeightType type);
-  // Any form but kFloat32. The columns are whole blocks.
+  // Any form but kFloat32. The columns are whole blocks of the form.
   void (*quantize_row)(const float* x, uint32_t cols, RowForm form, const QuantizedRow& out);
   // Keys and values in float32 and in bfloat16.
   void (*attention_f32)(const AttentionArgs& args);

@@ -10,6 +10,7 @@ namespace mimo {
 const Kernels& Avx2Kernels();
 const Kernels& Avx512Kernels();
 const Kernels& Avx512VnniKernels();
+const Kernels& Avx512Bf16Kernels();
 #endif
 
 }  // namespace mimo
