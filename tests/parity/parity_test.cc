@@ -24,7 +24,8 @@ namespace {
 constexpr double kFloat32Error = 1e-5;
 
 // Keys and values in bfloat16 are off by up to 2^-9 of their size. A softmax-weighted mean passes that on
-// about once per layer, for keys and for values, and five layers add up to 10 * 2^-9 = 2e-2.
+// about once per layer, for keys and for values, and five layers add up to 10 * 2^-9 = 2e-2 at worst: inputs
+// in bfloat16 fit in beside them.
 constexpr double kBfloat16KvError = 2e-2;
 
 // Inputs rounded to int8 are off by up to 1/254 of their block's largest value, a dot product of many terms
@@ -32,9 +33,9 @@ constexpr double kBfloat16KvError = 2e-2;
 // most of that averages out.
 constexpr double kInt8InputError = 3e-2;
 
-// Inputs rounded to bfloat16 are off by up to 2^-9 of themselves, at random: a dot product of many terms by
-// about 2^-10 of its size. Seven products in a layer and six layers add up to 42 * 2^-10 = 4e-2 if nothing
-// averages out; most of it does.
+// Inputs rounded to bfloat16 are off by up to 2^-9 of themselves, a dot product of many terms by about 2^-10
+// of its size. Some seven products in a layer and six layers add up to sqrt(42) * 2^-10 = 6e-3; the worst of
+// all logits is off by three times as much.
 constexpr double kBfloat16InputError = 2e-2;
 
 // Rows whose best token leads by less than this share of the largest logit may choose another under rounding.
