@@ -1,7 +1,7 @@
 # mimo_module(NAME [DEPENDS target...]) declares the library `mimo_NAME` from every .cc of the current folder.
 #
 # The file name says what a source is: x_test.cc goes to the test program, x_bench.cc to the benchmark program,
-# x_fuzz.cc becomes a fuzz target, x_avx2.cc, x_avxvnni.cc, x_avx512.cc and x_avx512vnni.cc get the flags of their
+# x_fuzz.cc becomes a fuzz target, x_avx2.cc, x_avxvnni.cc, x_avx512.cc, x_avx512vnni.cc and x_avx512bf16.cc get the flags of their
 # instruction set, and everything else is the library. So adding a file is all it takes to build it.
 
 # Everything of one kind, whatever the module: ninja unit_tests, benches, fuzzers.
@@ -36,7 +36,7 @@ function(mimo_module name)
   file(GLOB fuzzers CONFIGURE_DEPENDS *_fuzz.cc)
   list(REMOVE_ITEM sources ${tests} ${benches} ${fuzzers} "")
   if(NOT CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
-    list(FILTER sources EXCLUDE REGEX "_avx(2|vnni|512|512vnni)\\.cc$")
+    list(FILTER sources EXCLUDE REGEX "_avx(2|vnni|512|512vnni|512bf16)\\.cc$")
   endif()
   foreach(source ${sources})
     if(source MATCHES "_avx2\\.cc$")
@@ -47,6 +47,9 @@ function(mimo_module name)
       set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "${MIMO_AVX512_FLAGS}")
     elseif(source MATCHES "_avx512vnni\\.cc$")
       set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "${MIMO_AVX512_FLAGS};-mavx512vnni")
+    elseif(source MATCHES "_avx512bf16\\.cc$")
+      set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS
+                                  "${MIMO_AVX512_FLAGS};-mavx512vbmi;-mavx512bf16")
     endif()
   endforeach()
 

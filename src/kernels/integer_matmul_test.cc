@@ -6,46 +6,13 @@
 
 #include <cmath>
 #include <limits>
-#include <memory>
 #include <utility>
 
 #include "kernels/integer_matmul_ref.h"
 #include "kernels/kernels_testutil.h"
-#include "kernels/weight_panels.h"
 
 namespace mimo {
 namespace {
-
-// Rows of one form, with the memory behind them.
-class QuantizedRows {
- public:
-  QuantizedRows(const std::vector<float>& values, uint32_t num_rows, RowForm form, const Kernels* kernels)
-      : cols_(static_cast<uint32_t>(values.size()) / num_rows),
-        memory_(num_rows * QuantizedRowBytes(cols_) + 64) {
-    void* aligned = memory_.data();
-    size_t space = memory_.size();
-    auto* const first = static_cast<std::byte*>(std::align(64, 1, aligned, space));
-    for (uint32_t i = 0; i < num_rows; ++i) {
-      rows_.push_back(QuantizedRowAt(first + i * QuantizedRowBytes(cols_), cols_));
-      const float* const x = values.data() + size_t{i} * cols_;
-      kernels == nullptr ? QuantizeRowReference(x, cols_, form, rows_.back())
-                         : kernels->quantize_row(x, cols_, form, rows_.back());
-    }
-  }
-  const std::vector<QuantizedRow>& rows() const { return rows_; }
-
- private:
-  uint32_t cols_;
-  std::vector<std::byte> memory_;
-  std::vector<QuantizedRow> rows_;
-};
-
-std::vector<float> RandomValues(size_t count, std::mt19937_64& random) {
-  std::normal_distribution<float> normal;
-  std::vector<float> values(count);
-  for (float& value : values) value = normal(random);
-  return values;
-}
 
 std::vector<WeightType> PanelTypes() {
   std::vector<WeightType> types;
@@ -66,38 +33,6 @@ RowForm FormOf(WeightType type) {
   return GeometryOf(type).columns == 256 ? RowForm::kInt8By256 : RowForm::kInt8By32;
 }
 
-// Memory that begins at a cache line.
-class AlignedBytes {
- public:
-  explicit AlignedBytes(size_t count) : memory_(count + 64) {
-    void* first = memory_.data();
-    size_t space = memory_.size();
-    first_ = static_cast<std::byte*>(std::align(64, count, first, space));
-  }
-  std::byte* get() { return first_; }
-
- private:
-  std::vector<std::byte> memory_;
-  std::byte* first_;
-};
-
-// A matrix in panels, with the memory behind it.
-class Panels {
- public:
-  explicit Panels(const MatrixView& rows)
-      : memory_(NumPanels(rows.rows) * PanelBytes(rows.type, rows.cols)),
-        view_(PanelView(rows, memory_.get())) {
-    for (uint32_t i = 0; i < NumPanels(rows.rows); ++i) {
-      PackPanel(rows, i * kPanelRows, memory_.get() + i * view_.row_bytes);
-    }
-  }
-  const MatrixView& view() const { return view_; }
-
- private:
-  AlignedBytes memory_;
-  MatrixView view_;
-};
-
 struct Product {
   WeightType type;
   uint32_t rows;
@@ -114,13 +49,13 @@ void ExpectTwinBits(const Product& product, std::mt19937_64& random) {
   const RandomMatrix matrix(product.type, product.rows, product.cols, random);
   const Panels panels(matrix.view());
   const RowForm form = FormOf(product.type);
-  const QuantizedRows x(RandomValues(size_t{product.num_tokens} * product.cols, random), product.num_tokens,
+  const QuantizedRows x(RandomFloats(size_t{product.num_tokens} * product.cols, random), product.num_tokens,
                         form, nullptr);
   std::vector<float> expected(size_t{product.num_tokens} * product.rows);
   AlignedBytes scratch(PanelScratchBytes(product.cols));
   MatMulArgs args = {.weights = &matrix.view(),
                      .quantized_rows = x.rows().data(),
-                     .panel_scratch = scratch.get(),
+                     .panel_scratch = scratch.data(),
                      .num_tokens = product.num_tokens,
                      .row_begin = 0,
                      .row_end = product.rows,
@@ -168,14 +103,14 @@ TEST(IntegerMatMul, ComputesThePanelsThatItIsAskedFor) {
   constexpr uint32_t kCols = 512;
   const RandomMatrix matrix(WeightType::kQ4K, kRows, kCols, random);
   const Panels panels(matrix.view());
-  const QuantizedRows x(RandomValues(kCols, random), 1, RowForm::kInt8By256, nullptr);
+  const QuantizedRows x(RandomFloats(kCols, random), 1, RowForm::kInt8By256, nullptr);
   AlignedBytes scratch(PanelScratchBytes(kCols));
   for (const Kernels* kernels : PanelKernels()) {
     std::vector<float> whole(kRows);
     std::vector<float> pieces(kRows);
     MatMulArgs args = {.weights = &panels.view(),
                        .quantized_rows = x.rows().data(),
-                       .panel_scratch = scratch.get(),
+                       .panel_scratch = scratch.data(),
                        .num_tokens = 1,
                        .row_begin = 0,
                        .row_end = kRows,
@@ -200,7 +135,7 @@ TEST(IntegerMatMul, IsOffByWhatRoundingTheInputAllows) {
   for (const WeightType type : PanelTypes()) {
     const RowForm form = FormOf(type);
     const RandomMatrix matrix(type, 5, kCols, random);
-    const std::vector<float> values = RandomValues(kCols, random);
+    const std::vector<float> values = RandomFloats(kCols, random);
     const QuantizedRows x(values, 1, form, nullptr);
     std::vector<float> y(5);
     IntegerMatMulReference({.weights = &matrix.view(),
@@ -232,7 +167,7 @@ TEST(QuantizeRow, HasThePlainTwinsBits) {
   std::mt19937_64 random(4);
   for (const Kernels* kernels : SupportedKernels()) {
     for (const RowForm form : {RowForm::kInt8By32, RowForm::kInt8By256}) {
-      std::vector<float> values = RandomValues(1024, random);
+      std::vector<float> values = RandomFloats(1024, random);
       std::fill_n(values.begin() + 256, 256, 0.0F);
       values[512] = -7e30F;
       values[800] = std::numeric_limits<float>::infinity();

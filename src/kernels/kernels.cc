@@ -39,7 +39,11 @@ std::vector<const Kernels*> DetectSupported() {
   if (avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
       __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq")) {
     supported.push_back(&Avx512Kernels());
-    if (__builtin_cpu_supports("avx512vnni")) supported.push_back(&Avx512VnniKernels());
+    const bool vnni = __builtin_cpu_supports("avx512vnni");
+    if (vnni) supported.push_back(&Avx512VnniKernels());
+    if (vnni && __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512bf16")) {
+      supported.push_back(&Avx512Bf16Kernels());
+    }
   }
 #endif
   return supported;

@@ -10,7 +10,8 @@
 // + 16, i + 32, ... in ascending order by fused multiply-add, and the lanes are folded 16 -> 8 -> 4 -> 2
 // -> 1. The order depends on the column count alone: not on the number of tokens, on the range of rows, or on
 // the variant. So a token alone, in a batch, in a chunk of any size and on any number of threads has the same
-// bits. Weights in panels are summed in another order, for which the same holds (quantized_row.h).
+// bits. Weights in panels and variants that multiply in bfloat16 sum in other orders, for which the same
+// holds (quantized_row.h, bf16_matmul_ref.h).
 
 #include <cstddef>
 #include <cstdint>
@@ -24,7 +25,7 @@
 namespace mimo {
 
 // Scratch memory of a product with a matrix of `cols` columns.
-constexpr size_t PanelScratchBytes(uint32_t cols) { return size_t{26} * cols; }
+constexpr size_t PanelScratchBytes(uint32_t cols) { return size_t{26} * Bf16RowColumns(cols); }
 
 // y = W x for some rows of W and some tokens.
 //
@@ -95,7 +96,7 @@ struct Kernels {
   bool reads_panels;
   // What matmul reads of its inputs for these weights.
   RowForm (*row_form)(const MatrixView& weights);
-  // Any form but kFloat32. The columns are whole blocks.
+  // Any form but kFloat32. The columns are whole blocks of the form.
   void (*quantize_row)(const float* x, uint32_t cols, RowForm form, const QuantizedRow& out);
   // Keys and values in float32 and in bfloat16.
   void (*attention_f32)(const AttentionArgs& args);

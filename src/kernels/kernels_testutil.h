@@ -1,6 +1,7 @@
 #pragma once
-// Random weight matrices in every stored type, for the tests and benchmarks of kernels/.
+// Random weight matrices in every stored type and their inputs, for the tests and benchmarks of kernels/.
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -9,7 +10,9 @@
 
 #include "base/number_formats.h"
 #include "kernels/block_layouts.h"
+#include "kernels/kernels.h"
 #include "kernels/matrix_view.h"
+#include "kernels/weight_panels.h"
 
 namespace mimo {
 
@@ -127,5 +130,53 @@ inline std::vector<float> RandomFloats(size_t count, std::mt19937_64& random) {
   for (float& value : values) value = normal(random);
   return values;
 }
+
+// Memory that begins at a cache line.
+class AlignedBytes {
+ public:
+  explicit AlignedBytes(size_t size) : memory_(size + kLine) {}
+  std::byte* data() { return memory_.data() + (kLine - std::bit_cast<uintptr_t>(memory_.data()) % kLine); }
+
+ private:
+  static constexpr size_t kLine = 64;
+  std::vector<std::byte> memory_;
+};
+
+// A matrix in panels, with the memory behind it.
+class Panels {
+ public:
+  explicit Panels(const MatrixView& rows)
+      : memory_(NumPanels(rows.rows) * PanelBytes(rows.type, rows.cols)),
+        view_(PanelView(rows, memory_.data())) {
+    for (uint32_t i = 0; i < NumPanels(rows.rows); ++i) {
+      PackPanel(rows, i * kPanelRows, memory_.data() + i * view_.row_bytes);
+    }
+  }
+  const MatrixView& view() const { return view_; }
+
+ private:
+  AlignedBytes memory_;
+  MatrixView view_;
+};
+
+// Rows of one form, with the memory behind them; by the plain twin if `kernels` is null.
+class QuantizedRows {
+ public:
+  QuantizedRows(const std::vector<float>& values, uint32_t num_rows, RowForm form, const Kernels* kernels)
+      : cols_(static_cast<uint32_t>(values.size()) / num_rows), memory_(num_rows * QuantizedRowBytes(cols_)) {
+    for (uint32_t i = 0; i < num_rows; ++i) {
+      rows_.push_back(QuantizedRowAt(memory_.data() + i * QuantizedRowBytes(cols_), cols_));
+      const float* const x = values.data() + size_t{i} * cols_;
+      kernels == nullptr ? QuantizeRowReference(x, cols_, form, rows_.back())
+                         : kernels->quantize_row(x, cols_, form, rows_.back());
+    }
+  }
+  const std::vector<QuantizedRow>& rows() const { return rows_; }
+
+ private:
+  uint32_t cols_;
+  AlignedBytes memory_;
+  std::vector<QuantizedRow> rows_;
+};
 
 }  // namespace mimo

@@ -5,7 +5,7 @@
 
 #include <benchmark/benchmark.h>
 
-#include <numeric>
+#include <optional>
 
 #include "kernels/kernels.h"
 #include "kernels/kernels_testutil.h"
@@ -36,10 +36,19 @@ void BM_MatMul(benchmark::State& state, const Kernels* kernels, WeightType type)
   const std::vector<float> x = RandomFloats(size_t{num_tokens} * kCols, random);
   std::vector<const float*> x_rows;
   for (uint32_t t = 0; t < num_tokens; ++t) x_rows.push_back(x.data() + size_t{t} * kCols);
+  std::optional<Panels> panels;
+  if (kernels->reads_panels && HasPanels(type)) panels.emplace(matrix.view());
+  const MatrixView& weights = panels ? panels->view() : matrix.view();
+  const RowForm form = kernels->row_form(weights);
+  std::optional<QuantizedRows> quantized;
+  if (form != RowForm::kFloat32) quantized.emplace(x, num_tokens, form, kernels);
+  AlignedBytes panel(PanelScratchBytes(kCols));
   std::vector<float> out(size_t{num_tokens} * rows);
   for (auto _ : state) {
-    kernels->matmul({.weights = &matrix.view(),
+    kernels->matmul({.weights = &weights,
                      .x_rows = x_rows.data(),
+                     .quantized_rows = quantized ? quantized->rows().data() : nullptr,
+                     .panel_scratch = panel.data(),
                      .num_tokens = num_tokens,
                      .row_begin = 0,
                      .row_end = rows,

@@ -22,9 +22,18 @@ void QuantizeBlock(const float* x, uint32_t columns, int8_t* codes, float* scale
   *scale = is_finite ? largest / 127.0F : std::numeric_limits<float>::quiet_NaN();
 }
 
+void RoundToBf16(const float* x, uint32_t cols, Bf16* out) {
+  for (uint32_t c = 0; c < cols; ++c) {
+    const bool is_subnormal = std::fabs(x[c]) < std::numeric_limits<float>::min();
+    out[c] = ToBf16(is_subnormal ? std::copysign(0.0F, x[c]) : x[c]);
+  }
+  std::fill(out + cols, out + Bf16RowColumns(cols), Bf16{0});
+}
+
 }  // namespace
 
 void QuantizeRowReference(const float* x, uint32_t cols, RowForm form, const QuantizedRow& out) {
+  if (form == RowForm::kBf16) return RoundToBf16(x, cols, out.bf16);
   const uint32_t block = BlockColumns(form);
   for (uint32_t c = 0; c < cols; c += block) {
     QuantizeBlock(x + c, block, out.codes + c, out.scales + c / block);

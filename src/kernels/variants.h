@@ -11,6 +11,7 @@ const Kernels& Avx2Kernels();
 const Kernels& AvxVnniKernels();
 const Kernels& Avx512Kernels();
 const Kernels& Avx512VnniKernels();
+const Kernels& Avx512Bf16Kernels();
 #endif
 
 }  // namespace mimo

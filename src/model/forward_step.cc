@@ -26,13 +26,13 @@ void ForwardStep::MatMul(const MatrixView& weights, std::span<const float* const
 const QuantizedRow* ForwardStep::Quantize(const MatrixView& weights, std::span<const float* const> rows) {
   const RowForm form = kernels->row_form(weights);
   if (form == RowForm::kFloat32) return nullptr;
-  return quantizers[form == RowForm::kInt8By256].Quantize(*kernels, form, rows, weights.cols, *pool);
+  return quantizers[static_cast<size_t>(form)].Quantize(*kernels, form, rows, weights.cols, *pool);
 }
 
 const QuantizedRow* ForwardStep::QuantizeSlots(const MatrixView& weights) {
   const QuantizedRow* const of_tokens = Quantize(weights, {normed.pointers(), num_tokens});
   if (of_tokens == nullptr) return nullptr;
-  std::vector<QuantizedRow>& slots = quantized_slots[BlockColumns(kernels->row_form(weights)) == 256];
+  std::vector<QuantizedRow>& slots = quantized_slots[static_cast<size_t>(kernels->row_form(weights))];
   slots.resize(routing.tokens.size());
   for (size_t slot = 0; slot < slots.size(); ++slot) slots[slot] = of_tokens[routing.tokens[slot]];
   return slots.data();

@@ -110,9 +110,10 @@ struct ForwardStep {
   RopeTable sliding_rope;
   std::vector<ThreadScratch> threads;
   std::vector<float> logits;  // [rows wanted, vocab_size]
-  // By form, because two matrices of different types may read the same rows in one loop.
-  RowQuantizer quantizers[2];
-  std::vector<QuantizedRow> quantized_slots[2];  // [slots] input row of each slot
+  // By form, because two matrices of different types may read the same rows in one loop. Those of kFloat32
+  // stay empty.
+  RowQuantizer quantizers[kNumRowForms];
+  std::vector<QuantizedRow> quantized_slots[kNumRowForms];  // [slots] input row of each slot
 
   // The rows as the kernels read them for weights of this type; null where that is float32. Valid until the
   // next call for a type of the same form.

@@ -26,7 +26,9 @@ void AllocateQuantizers(const ModelConfig& config, uint32_t tokens_max, ForwardS
   const uint32_t slots = tokens_max * std::max(1U, config.num_experts_per_tok);
   const size_t bytes = std::max(tokens_max * QuantizedRowBytes(WidestInput(config)),
                                 slots * QuantizedRowBytes(config.moe_intermediate_size));
-  for (RowQuantizer& quantizer : step->quantizers) quantizer.Allocate(slots, bytes);
+  for (const RowForm form : {RowForm::kInt8By32, RowForm::kInt8By256, RowForm::kBf16}) {
+    step->quantizers[static_cast<size_t>(form)].Allocate(slots, bytes);
+  }
 }
 
 // Tokens of the largest group of one expert: a whole step.

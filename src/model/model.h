@@ -64,7 +64,7 @@ class Model {
 
   const ModelConfig& config() const;
   const ModelOptions& options() const;
-  const char* kernel_variant() const;  // "reference", "avx2", "avx512_vnni", ...
+  const char* kernel_variant() const;  // a name of kernels/kernels.h
 
   // Runs one step and leaves keys and values of the new tokens in `kv`.
   // logits: float32 [rows wanted, vocab_size], in the order of chunks and tokens; overwritten, valid until

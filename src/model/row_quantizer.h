@@ -1,5 +1,5 @@
 #pragma once
-// Inputs of products in the form that a kernel variant wants for quantised weights.
+// Inputs of products in the form that a kernel variant wants for weights of some type.
 
 #include <cstddef>
 #include <cstdint>

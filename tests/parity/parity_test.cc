@@ -24,13 +24,19 @@ namespace {
 constexpr double kFloat32Error = 1e-5;
 
 // Keys and values in bfloat16 are off by up to 2^-9 of their size. A softmax-weighted mean passes that on
-// about once per layer, for keys and for values, and five layers add up to 10 * 2^-9 = 2e-2.
+// about once per layer, for keys and for values, and five layers add up to 10 * 2^-9 = 2e-2 at worst: inputs
+// in bfloat16 fit in beside them.
 constexpr double kBfloat16KvError = 2e-2;
 
 // Inputs rounded to int8 are off by up to 1/254 of their block's largest value, a dot product of many terms
 // by about 0.4 % of its size. Some seven products follow each other in a layer and six layers in a fixture;
 // most of that averages out.
 constexpr double kInt8InputError = 3e-2;
+
+// Inputs rounded to bfloat16 are off by up to 2^-9 of themselves, a dot product of many terms by about 2^-10
+// of its size. Some seven products in a layer and six layers add up to sqrt(42) * 2^-10 = 6e-3; the worst of
+// all logits is off by three times as much.
+constexpr double kBfloat16InputError = 2e-2;
 
 // Rows whose best token leads by less than this share of the largest logit may choose another under rounding.
 constexpr double kTopTokenMargin = 1e-2;
@@ -138,7 +144,9 @@ TEST_P(Parity, FastPathWithFloat32KeysAndValuesMatchesTheReference) {
     SCOPED_TRACE(variant);
     ASSERT_NO_FATAL_FAILURE(Open(FastOptions(variant, KvType::kF32)));
     EXPECT_EQ(runner_.back().kernel_variant(), variant);
-    const double bound = runner_.back().multiplies_in_integers() ? kInt8InputError : kFloat32Error;
+    double bound = kFloat32Error;
+    if (runner_.back().multiplies_in_bf16()) bound = kBfloat16InputError;
+    if (runner_.back().multiplies_in_integers()) bound = kInt8InputError;
     ExpectClose(RunFixture(64), fixture_.reference, bound);
   }
 }

@@ -207,15 +207,21 @@ Result<ParityRunner> ParityRunner::Create(const std::string& path,
   return runner;
 }
 
-bool ParityRunner::multiplies_in_integers() const {
+bool ParityRunner::ReadsInputsAs(RowForm form) const {
   if (options_.path == ComputePath::kExact) return false;
   const Kernels* const kernels = FindKernels(model_->kernel_variant());
   const auto tensors = checkpoint_->tensors();
   return std::any_of(tensors.begin(), tensors.end(), [&](const StoredTensor& tensor) {
     const std::optional<WeightType> type = WeightTypeOf(tensor.type);
-    return type && kernels->row_form(*type) != RowForm::kFloat32;
+    return type && kernels->row_form(*type) == form;
   });
 }
+
+bool ParityRunner::multiplies_in_integers() const {
+  return ReadsInputsAs(RowForm::kInt8By32) || ReadsInputsAs(RowForm::kInt8By256);
+}
+
+bool ParityRunner::multiplies_in_bf16() const { return ReadsInputsAs(RowForm::kBf16); }
 
 Result<std::vector<SequenceLogits>> ParityRunner::Run(const std::vector<std::vector<TokenId>>& sequences,
                                                       const Schedule& schedule) {

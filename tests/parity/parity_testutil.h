@@ -10,6 +10,7 @@
 
 #include "base/status.h"
 #include "base/token_id.h"
+#include "kernels/kernels.h"
 #include "model/model.h"
 #include "weights/checkpoint.h"
 
@@ -79,8 +80,9 @@ class ParityRunner {
 
   const ModelConfig& config() const { return checkpoint_->config(); }
   const char* kernel_variant() const { return model_->kernel_variant(); }
-  // Whether the variant rounds the inputs of some product to int8.
+  // Whether the variant rounds the inputs of some product to int8, or to bfloat16.
   bool multiplies_in_integers() const;
+  bool multiplies_in_bf16() const;
 
   // Runs the sequences from their beginning in fresh KV memory, trunk and MTP heads.
   Result<std::vector<SequenceLogits>> Run(const std::vector<std::vector<TokenId>>& sequences,
@@ -89,6 +91,7 @@ class ParityRunner {
  private:
   struct Progress;
   ParityRunner() = default;
+  bool ReadsInputsAs(RowForm form) const;
   Status Step(std::vector<Progress>& sequences, const std::vector<uint32_t>& counts, KvStorage& kv);
   Status StepMtp(uint32_t head, std::vector<Progress>& sequences, const std::vector<uint32_t>& counts,
                  const std::vector<float>& hidden, KvStorage& kv);
