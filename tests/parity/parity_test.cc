@@ -285,7 +285,7 @@ TEST_F(Q80Parity, EveryFastVariantMatchesTheExactPath) {
   ASSERT_FALSE(exact.trunk.empty());
   for (const std::string& variant : FastVariants()) {
     SCOPED_TRACE(variant);
-    const bool in_integers = FindKernels(variant)->row_form(WeightType::kQ80) != RowForm::kFloat32;
+    const bool in_integers = FindKernels(variant)->reads_panels;
     // Twice the bound of float32, because both sides round.
     ExpectClose(Run(FastOptions(variant, KvType::kF32), 64), exact,
                 in_integers ? kInt8InputError : 2 * kFloat32Error);

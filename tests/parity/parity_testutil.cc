@@ -10,6 +10,7 @@
 
 #include "base/json.h"
 #include "kernels/kernels.h"
+#include "kernels/weight_panels.h"
 #include "weights/stored_type.h"
 
 namespace mimo {
@@ -207,21 +208,26 @@ Result<ParityRunner> ParityRunner::Create(const std::string& path,
   return runner;
 }
 
-bool ParityRunner::ReadsInputsAs(RowForm form) const {
+bool ParityRunner::HasWeights(bool (*is_wanted)(const Kernels& kernels, WeightType type)) const {
   if (options_.path == ComputePath::kExact) return false;
   const Kernels* const kernels = FindKernels(model_->kernel_variant());
   const auto tensors = checkpoint_->tensors();
   return std::any_of(tensors.begin(), tensors.end(), [&](const StoredTensor& tensor) {
     const std::optional<WeightType> type = WeightTypeOf(tensor.type);
-    return type && kernels->row_form(*type) == form;
+    return type && is_wanted(*kernels, *type);
   });
 }
 
 bool ParityRunner::multiplies_in_integers() const {
-  return ReadsInputsAs(RowForm::kInt8By32) || ReadsInputsAs(RowForm::kInt8By256);
+  return HasWeights(
+      [](const Kernels& kernels, WeightType type) { return kernels.reads_panels && HasPanels(type); });
 }
 
-bool ParityRunner::multiplies_in_bf16() const { return ReadsInputsAs(RowForm::kBf16); }
+bool ParityRunner::multiplies_in_bf16() const {
+  return HasWeights([](const Kernels& kernels, WeightType type) {
+    return kernels.row_form({.type = type}) == RowForm::kBf16;
+  });
+}
 
 Result<std::vector<SequenceLogits>> ParityRunner::Run(const std::vector<std::vector<TokenId>>& sequences,
                                                       const Schedule& schedule) {

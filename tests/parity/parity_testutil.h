@@ -91,7 +91,7 @@ class ParityRunner {
  private:
   struct Progress;
   ParityRunner() = default;
-  bool ReadsInputsAs(RowForm form) const;
+  bool HasWeights(bool (*is_wanted)(const Kernels& kernels, WeightType type)) const;
   Status Step(std::vector<Progress>& sequences, const std::vector<uint32_t>& counts, KvStorage& kv);
   Status StepMtp(uint32_t head, std::vector<Progress>& sequences, const std::vector<uint32_t>& counts,
                  const std::vector<float>& hidden, KvStorage& kv);
