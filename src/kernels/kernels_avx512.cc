@@ -16,9 +16,8 @@
 namespace mimo {
 
 const Kernels& Avx512Kernels() {
-  static constexpr Kernels kKernels = {Simd::kName,      MatMul,          FloatRows, QuantizeRowReference,
-                                       Attention<float>, Attention<Bf16>, RmsNorm,   SiluMultiply,
-                                       AddScaled};
+  static constexpr Kernels kKernels = {Simd::kName, MatMul,  FloatRows,    QuantizeRowReference,
+                                       Attention,   RmsNorm, SiluMultiply, AddScaled};
   return kKernels;
 }
 

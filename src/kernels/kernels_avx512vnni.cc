@@ -82,9 +82,8 @@ void VnniMatMul(const MatMulArgs& args) {
 }  // namespace
 
 const Kernels& Avx512VnniKernels() {
-  static constexpr Kernels kKernels = {"avx512_vnni", VnniMatMul,       VnniRowForm,
-                                       QuantizeRow,   Attention<float>, Attention<Bf16>,
-                                       RmsNorm,       SiluMultiply,     AddScaled};
+  static constexpr Kernels kKernels = {"avx512_vnni", VnniMatMul, VnniRowForm,  QuantizeRow,
+                                       Attention,     RmsNorm,    SiluMultiply, AddScaled};
   return kKernels;
 }
 
