@@ -73,12 +73,12 @@ class BenchSequence {
 
 // Of one token that sees `depth` others.
 uint64_t KvBytesRead(const ModelConfig& config, uint32_t depth, KvType type) {
-  const uint64_t element = type == KvType::kF32 ? 4 : 2;
   uint64_t bytes = 0;
   for (uint32_t layer = 0; layer < config.num_hidden_layers; ++layer) {
     const AttentionGeometry& geometry = config.Attention(layer);
     const uint64_t keys = geometry.window == 0 ? depth : std::min(depth, geometry.window);
-    bytes += keys * geometry.num_key_value_heads * (geometry.head_dim + geometry.v_head_dim) * element;
+    bytes += keys * geometry.num_key_value_heads *
+             (KvRowBytes(type, geometry.head_dim) + KvRowBytes(type, geometry.v_head_dim));
   }
   return bytes;
 }

@@ -30,6 +30,7 @@ Status Inspect(const InspectFlags& flags) {
   MIMO_ASSIGN_OR_RETURN(const Checkpoint checkpoint, OpenCheckpoint(model, CheckpointUse::kMetadata));
   const KvType kv_type = KvTypeOf(model);
   const ModelConfig& config = checkpoint.config();
+  MIMO_RETURN_IF_ERROR(CheckKvType(config, kv_type));
   InspectReport report;
   report.checkpoint = &checkpoint;
   report.summary = SummarizeCheckpoint(checkpoint);

@@ -26,8 +26,8 @@ void AddModelFlags(CLI::App& command, ModelFlags* flags) {
       ->check(CLI::Range(0, 4096));
   add("--context", flags->context, "longest sequence in tokens; 0: what the command needs")
       ->check(CLI::Range(0, 1 << 24));
-  add("--kv-type", flags->kv_type, "number format of the KV cache: bf16, f32 (q8_0, q4_0: not yet)")
-      ->check(CLI::IsMember({"bf16", "f32", "q8_0", "q4_0"}));
+  add("--kv-type", flags->kv_type, "number format of the KV cache: f32, bf16, q8_0, q4_0")
+      ->check(CLI::IsMember({"f32", "bf16", "q8_0", "q4_0"}));
   add("--memory", flags->memory, "limit on resident memory (not in this version)");
   add("--cache-dir", flags->cache_dir, "prefix cache on disk (not in this version)");
   add("--cache-disk", flags->cache_disk, "size of the prefix cache on disk (not in this version)");
@@ -50,8 +50,6 @@ tl::unexpected<Error> NotYet(std::string_view flag, std::string_view value, std:
 }  // namespace
 
 Status CheckModelFlags(const ModelFlags& flags) {
-  if (flags.kv_type == "q8_0" || flags.kv_type == "q4_0")
-    return NotYet("--kv-type", flags.kv_type, "use bf16 or f32");
   if (!flags.memory.empty()) return NotYet("--memory", flags.memory, "leave it out");
   if (!flags.cache_dir.empty()) return NotYet("--cache-dir", flags.cache_dir, "leave it out");
   if (!flags.cache_disk.empty()) return NotYet("--cache-disk", flags.cache_disk, "leave it out");
@@ -61,6 +59,11 @@ Status CheckModelFlags(const ModelFlags& flags) {
   return {};
 }
 
-KvType KvTypeOf(const ModelFlags& flags) { return flags.kv_type == "f32" ? KvType::kF32 : KvType::kBf16; }
+KvType KvTypeOf(const ModelFlags& flags) {
+  for (const KvType type : {KvType::kF32, KvType::kQ80, KvType::kQ40}) {
+    if (flags.kv_type == WeightTypeName(WeightTypeOf(type))) return type;
+  }
+  return KvType::kBf16;
+}
 
 }  // namespace mimo

@@ -39,7 +39,6 @@ ConfigOverride SplitKeyValue(const std::string& text);
 // kUnimplemented for each flag with a value that asks for what this version does not have: none is ignored.
 Status CheckModelFlags(const ModelFlags& flags);
 
-// Requires: CheckModelFlags accepted `flags`.
 KvType KvTypeOf(const ModelFlags& flags);
 
 }  // namespace mimo

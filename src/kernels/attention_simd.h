@@ -1,16 +1,24 @@
 #pragma once
-// Attention of one token over one KV head's keys, for all query heads that share them. Include after
-// simd_math.h.
+// Attention over one piece of the keys, for rows that share one KV head. Include after simd_math.h.
 //
-// Online softmax over tiles of kAttentionTile keys (Milakov and Gimelshein, arXiv 1805.02867): every key and
-// value is read once for all heads of the group, and scratch memory does not grow with the context.
+// Online softmax over tiles of kAttentionTile keys (Milakov and Gimelshein, arXiv 1805.02867). A row is one
+// query head of one token; every key and value that is loaded serves kRowsAtOnce rows from registers, and a
+// tile stays in the second-level cache for all rows of the call.
+//
+// A row's sums do not depend on the other rows: a score is summed in lanes as any dot product
+// (kernels/kernels.h), a denominator over the even keys and the odd keys of a tile ascending, a value over
+// keys ascending. Tiles begin at multiples of kAttentionTile positions. What other rows see and this one does
+// not is added with a weight of exactly 0.
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <limits>
+#include <type_traits>
 
 #include "base/number_formats.h"
-#include "kernels/kernels.h"
+#include "kernels/attention.h"
+#include "kernels/block_layouts.h"
 
 namespace mimo {
 namespace {
@@ -18,180 +26,407 @@ namespace {
 inline Float16 LoadElements(const float* p) { return Simd::Load(p); }
 inline Float16 LoadElements(const Bf16* p) { return Simd::FromBf16(p); }
 
-template <typename Element>
-Float16 LoadElementsPartial(const Element* p, uint32_t count) {
-  Element padded[kLanes] = {};
-  std::memcpy(padded, p, count * sizeof(Element));
-  return LoadElements(padded);
+inline Float16 BlockScale(const std::byte* scale) {
+  uint16_t bits = 0;
+  std::memcpy(&bits, scale, sizeof(bits));
+  return Simd::Broadcast(_mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(bits))));
 }
 
+inline __m128i SixteenBytes(const std::byte* at) {
+  return _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
+}
+
+// Write the 32 columns of the block at `at`. scale * code in float32 is exact: 11 bits times 8.
+template <typename Block>
+void DecodeBlock(const std::byte* at, float* out);
+
+template <>
+inline void DecodeBlock<BlockQ80>(const std::byte* at, float* out) {
+  const std::byte* const codes = at + offsetof(BlockQ80, codes);
+  const Float16 scale = BlockScale(at + offsetof(BlockQ80, scale));
+  Simd::Store(out, Simd::Multiply(scale, Simd::FromInt8(SixteenBytes(codes))));
+  Simd::Store(out + kLanes, Simd::Multiply(scale, Simd::FromInt8(SixteenBytes(codes + kLanes))));
+}
+
+template <>
+inline void DecodeBlock<BlockQ40>(const std::byte* at, float* out) {
+  const __m128i codes = SixteenBytes(at + offsetof(BlockQ40, codes));
+  const __m128i low_bits = _mm_set1_epi8(15);
+  const __m128i middle = _mm_set1_epi8(8);
+  const __m128i low = _mm_sub_epi8(_mm_and_si128(codes, low_bits), middle);
+  const __m128i high = _mm_sub_epi8(_mm_and_si128(_mm_srli_epi16(codes, 4), low_bits), middle);
+  const Float16 scale = BlockScale(at + offsetof(BlockQ40, scale));
+  Simd::Store(out, Simd::Multiply(scale, Simd::FromInt8(low)));
+  Simd::Store(out + kLanes, Simd::Multiply(scale, Simd::FromInt8(high)));
+}
+
+// Writes PaddedDim(dim) floats.
+template <typename Stored>
+void DecodeRow(const std::byte* row, uint32_t dim, float* out) {
+  if constexpr (std::is_same_v<Stored, BlockQ80> || std::is_same_v<Stored, BlockQ40>) {
+    for (uint32_t d = 0; d < dim; d += 32, row += sizeof(Stored)) DecodeBlock<Stored>(row, out + d);
+  } else {
+    const auto* const elements = reinterpret_cast<const Stored*>(row);
+    for (uint32_t d = 0; d < dim; ++d) out[d] = ToFloat(elements[d]);
+    std::fill(out + dim, out + PaddedDim(dim), 0.0F);
+  }
+}
+
+// Pointers by position % kAttentionTile.
 template <typename Element>
 struct KeyTile {
   const Element* k[kAttentionTile];
   const Element* v[kAttentionTile];
-  uint32_t count = 0;
+  uint32_t base = 0;   // a multiple of kAttentionTile
+  uint32_t begin = 0;  // positions that are there: [begin, end)
+  uint32_t end = 0;
 };
 
-// Walks the spans key by key.
-template <typename Element>
-class KeyCursor {
- public:
-  explicit KeyCursor(const AttentionArgs& args) : args_(args) {}
+// Whether the products read keys and values where they are stored, converting them as they load them, or
+// decoded to float32.
+enum class RowSource : uint8_t { kInPlace, kDecoded };
 
-  // The next keys, up to a whole tile; empty at the end.
-  void Next(KeyTile<Element>* tile) {
-    tile->count = 0;
-    while (tile->count < kAttentionTile && span_ < args_.spans.size()) {
+template <typename Stored, RowSource kSource>
+using TileElement = std::conditional_t<kSource == RowSource::kInPlace, Stored, float>;
+
+// Walks the spans, a tile at a time.
+template <typename Stored, RowSource kSource>
+class TileReader {
+ public:
+  using Element = TileElement<Stored, kSource>;
+
+  // `decoded`: room for the keys and values of a tile in float32.
+  TileReader(const AttentionArgs& args, float* decoded)
+      : args_(args),
+        decoded_k_(decoded),
+        decoded_v_(decoded + size_t{kAttentionTile} * PaddedDim(args.head_dim)),
+        k_bytes_(KvRowBytes(args.element, args.head_dim)),
+        v_bytes_(KvRowBytes(args.element, args.v_head_dim)),
+        position_(args.first_key) {}
+
+  // False at the end.
+  bool Next(KeyTile<Element>* tile) {
+    tile->base = position_ / kAttentionTile * kAttentionTile;
+    tile->begin = position_;
+    while (span_ < args_.spans.size() && position_ < tile->base + kAttentionTile) {
       const KeySpan& span = args_.spans[span_];
-      for (; at_ < span.count && tile->count < kAttentionTile; ++at_, ++tile->count) {
-        tile->k[tile->count] = static_cast<const Element*>(span.k) + size_t{at_} * args_.head_dim;
-        tile->v[tile->count] = static_cast<const Element*>(span.v) + size_t{at_} * args_.v_head_dim;
+      for (; at_ < span.count && position_ < tile->base + kAttentionTile; ++at_, ++position_) {
+        const uint32_t i = position_ - tile->base;
+        tile->k[i] =
+            Row(span.k, k_bytes_, args_.head_dim, decoded_k_ + size_t{i} * PaddedDim(args_.head_dim));
+        tile->v[i] =
+            Row(span.v, v_bytes_, args_.v_head_dim, decoded_v_ + size_t{i} * PaddedDim(args_.v_head_dim));
       }
       if (at_ == span.count) {
         ++span_;
         at_ = 0;
       }
     }
+    tile->end = position_;
+    return tile->end > tile->begin;
   }
 
  private:
+  const Element* Row(const void* rows, size_t row_bytes, uint32_t dim, float* decoded) const {
+    const std::byte* const row = static_cast<const std::byte*>(rows) + size_t{at_} * row_bytes;
+    if constexpr (kSource == RowSource::kInPlace) {
+      return reinterpret_cast<const Element*>(row);
+    } else {
+      DecodeRow<Stored>(row, dim, decoded);
+      return decoded;
+    }
+  }
+
   const AttentionArgs& args_;
+  float* const decoded_k_;
+  float* const decoded_v_;
+  const size_t k_bytes_;
+  const size_t v_bytes_;
   size_t span_ = 0;
-  uint32_t at_ = 0;
+  uint32_t at_ = 0;  // in the span
+  uint32_t position_;
 };
 
-constexpr uint32_t kHeadsAtOnce = 4;
+// Sums that stay in registers, and how many rows share a load.
+constexpr uint32_t kSumsAtOnce = Simd::kTileRows * Simd::kTileTokens;
+constexpr uint32_t kRowsAtOnce = 2 * Simd::kTileRows;
+static_assert(kAttentionBlockRows == kLanes / 2 && kRowsAtOnce <= kAttentionBlockRows);
 
-// scores[h][j] = scale * (q_h . k_j) for kHeads heads from `head` on.
-template <typename Element, uint32_t kHeads>
-void ScoreHeads(const AttentionArgs& args, const KeyTile<Element>& tile, uint32_t head) {
-  const uint32_t whole = args.head_dim / kLanes * kLanes;
-  const float* const q = args.q + size_t{head} * args.head_dim;
-  for (uint32_t j = 0; j < tile.count; ++j) {
-    Float16 sums[kHeads];
-    std::fill_n(sums, kHeads, Simd::Zero());
-    for (uint32_t d = 0; d < whole; d += kLanes) {
-      const Float16 k = LoadElements(tile.k[j] + d);
-      for (uint32_t h = 0; h < kHeads; ++h) {
-        sums[h] = Simd::MultiplyAdd(k, Simd::Load(q + size_t{h} * args.head_dim + d), sums[h]);
+// Rows of a block, `first` on, and the keys of the tile that any of them sees: [begin, end) of its indices.
+struct RowBlock {
+  uint32_t first = 0;
+  uint32_t count = 0;  // at most kAttentionBlockRows
+  uint32_t begin = 0;
+  uint32_t end = 0;
+};
+
+// Calls f.operator()<kRows>(row) for groups of rows that together are [0, count).
+template <typename F>
+void ForRowGroups(uint32_t count, const F& f) {
+  uint32_t row = 0;
+  if constexpr (kRowsAtOnce >= 8) {
+    for (; row + 8 <= count; row += 8) f.template operator()<8>(row);
+  }
+  for (; row + 4 <= count; row += 4) f.template operator()<4>(row);
+  for (; row + 2 <= count; row += 2) f.template operator()<2>(row);
+  for (; row < count; ++row) f.template operator()<1>(row);
+}
+
+// scores[i][r] = q_r . keys[i], for the first `count` of kSumsAtOnce / kRows keys.
+//
+//   q       [dim / 16][kAttentionBlockRows][16], from the first row on
+//   scores  [keys][kAttentionBlockRows], from the first row on
+template <typename Element, uint32_t kRows>
+void ScoreKeys(const float* q, const Element* const* keys, uint32_t count, uint32_t dim, float* scores) {
+  constexpr uint32_t kKeys = kSumsAtOnce / kRows;
+  const Element* k[kKeys];
+#pragma GCC unroll 16
+  for (uint32_t i = 0; i < kKeys; ++i) k[i] = keys[std::min(i, count - 1)];
+  Float16 sums[kSumsAtOnce];
+#pragma GCC unroll 16
+  for (uint32_t i = 0; i < kSumsAtOnce; ++i) sums[i] = Simd::Zero();
+  for (size_t d = 0; d < dim; d += kLanes, q += kAttentionBlockRows * kLanes) {
+#pragma GCC unroll 16
+    for (uint32_t i = 0; i < kKeys; ++i) {
+      const Float16 key = LoadElements(k[i] + d);
+#pragma GCC unroll 16
+      for (uint32_t r = 0; r < kRows; ++r) {
+        sums[i * kRows + r] = Simd::MultiplyAdd(key, Simd::Load(q + r * kLanes), sums[i * kRows + r]);
       }
     }
-    if (whole < args.head_dim) {
-      const uint32_t rest = args.head_dim - whole;
-      const Float16 k = LoadElementsPartial(tile.k[j] + whole, rest);
-      for (uint32_t h = 0; h < kHeads; ++h) {
-        sums[h] = Simd::MultiplyAdd(k, LoadPartial(q + size_t{h} * args.head_dim + whole, rest), sums[h]);
+  }
+  if (kRows == kAttentionBlockRows && count == kKeys) {
+    Simd::SumEach(sums, scores);
+    return;
+  }
+  float folded[kSumsAtOnce];
+  Simd::SumEach(sums, folded);
+  for (uint32_t i = 0; i < count; ++i) {
+    std::copy_n(folded + i * kRows, kRows, scores + i * kAttentionBlockRows);
+  }
+}
+
+struct ValueSums {
+  const float* weights = nullptr;  // [keys][kAttentionBlockRows], from the first row on
+  const float* rescale = nullptr;  // [rows]
+  uint32_t begin = 0;              // keys
+  uint32_t end = 0;
+  uint32_t dim = 0;
+  float* values = nullptr;  // [rows, dim]
+};
+
+// values[r][d .. d + 16 * kVectors) = rescale[r] * itself + sum_j weights[j][r] * v[j], for kRows rows.
+template <typename Element, uint32_t kRows, uint32_t kVectors>
+void AddValues(const ValueSums& args, const Element* const* v, size_t d) {
+  Float16 sums[kRows][kVectors];
+  float* const values = args.values + d;
+#pragma GCC unroll 16
+  for (uint32_t r = 0; r < kRows; ++r) {
+    const Float16 rescale = Simd::Broadcast(args.rescale[r]);
+#pragma GCC unroll 16
+    for (uint32_t i = 0; i < kVectors; ++i) {
+      sums[r][i] = Simd::Multiply(rescale, Simd::Load(values + size_t{r} * args.dim + i * kLanes));
+    }
+  }
+  const float* weights = args.weights + size_t{args.begin} * kAttentionBlockRows;
+  for (uint32_t j = args.begin; j < args.end; ++j, weights += kAttentionBlockRows) {
+    Float16 value[kVectors];
+#pragma GCC unroll 16
+    for (uint32_t i = 0; i < kVectors; ++i) value[i] = LoadElements(v[j] + d + i * kLanes);
+#pragma GCC unroll 16
+    for (uint32_t r = 0; r < kRows; ++r) {
+      const Float16 weight = Simd::Broadcast(weights[r]);
+#pragma GCC unroll 16
+      for (uint32_t i = 0; i < kVectors; ++i) sums[r][i] = Simd::MultiplyAdd(weight, value[i], sums[r][i]);
+    }
+  }
+#pragma GCC unroll 16
+  for (uint32_t r = 0; r < kRows; ++r) {
+#pragma GCC unroll 16
+    for (uint32_t i = 0; i < kVectors; ++i) {
+      Simd::Store(values + size_t{r} * args.dim + i * kLanes, sums[r][i]);
+    }
+  }
+}
+
+template <typename Stored, RowSource kSource>
+class PieceAttention {
+ public:
+  using Element = TileElement<Stored, kSource>;
+
+  explicit PieceAttention(const AttentionArgs& args)
+      : args_(args),
+        rows_(args.num_tokens * args.num_heads),
+        dim_(PaddedDim(args.head_dim)),
+        v_dim_(PaddedDim(args.v_head_dim)),
+        scores_(args.scratch),
+        queries_(scores_ + kAttentionTile * kAttentionBlockRows) {}
+
+  void Run() {
+    PackQueries();
+    std::fill_n(args_.partial.values, size_t{rows_} * v_dim_, 0.0F);
+    std::fill_n(args_.partial.maxima, rows_, std::numeric_limits<float>::lowest());
+    std::fill_n(args_.partial.denominators, rows_, 0.0F);
+    const uint32_t blocks = (rows_ + kAttentionBlockRows - 1) / kAttentionBlockRows;
+    TileReader<Stored, kSource> reader(args_, queries_ + size_t{blocks} * BlockFloats());
+    while (reader.Next(&tile_)) {
+      for (uint32_t row = 0; row < rows_; row += kAttentionBlockRows) AttendBlock(row);
+    }
+  }
+
+ private:
+  size_t BlockFloats() const { return size_t{kAttentionBlockRows} * dim_; }
+
+  // Rows of a block side by side, times the scale: the products then step through memory in one stream.
+  void PackQueries() {
+    for (uint32_t row = 0; row < rows_; ++row) {
+      const float* const q =
+          args_.q + row / args_.num_heads * args_.q_stride + size_t{row % args_.num_heads} * args_.head_dim;
+      float* const out =
+          queries_ + row / kAttentionBlockRows * BlockFloats() + size_t{row % kAttentionBlockRows} * kLanes;
+      for (uint32_t d = 0; d < dim_; ++d) {
+        out[d / kLanes * kAttentionBlockRows * kLanes + d % kLanes] =
+            d < args_.head_dim ? args_.scale * q[d] : 0.0F;
       }
     }
-    for (uint32_t h = 0; h < kHeads; ++h) {
-      args.scratch[size_t{head + h} * kAttentionTile + j] = args.scale * SumLanes(sums[h]);
+  }
+
+  uint32_t TileIndex(uint32_t position) const {
+    return std::clamp(position, tile_.begin, tile_.end) - tile_.base;
+  }
+
+  void AttendBlock(uint32_t first_row) {
+    RowBlock block;
+    block.first = first_row;
+    block.count = std::min(rows_ - first_row, kAttentionBlockRows);
+    const uint32_t first_token = first_row / args_.num_heads;
+    const uint32_t last_token = (first_row + block.count - 1) / args_.num_heads;
+    block.begin = TileIndex(FirstVisibleKey(args_, first_token));
+    block.end = TileIndex(VisibleKeysEnd(args_, last_token));
+    if (block.begin == block.end) return;
+    Score(block);
+    if (first_token != last_token) HideKeys(block);
+    float rescale[kLanes];
+    Softmax(block, rescale);
+    ForRowGroups(block.count, [&]<uint32_t kRows>(uint32_t row) { SumValues<kRows>(block, row, rescale); });
+  }
+
+  void Score(const RowBlock& block) {
+    constexpr float kHidden = -std::numeric_limits<float>::infinity();
+    float* const first = scores_ + size_t{block.begin} * kAttentionBlockRows;
+    float* const last = scores_ + size_t{block.end} * kAttentionBlockRows;
+    if (block.count < kAttentionBlockRows) std::fill(first, last, kHidden);
+    // The softmax takes keys in twos.
+    if (block.begin % 2 != 0) std::fill(first - kAttentionBlockRows, first, kHidden);
+    if (block.end % 2 != 0) std::fill(last, last + kAttentionBlockRows, kHidden);
+    const float* const q = queries_ + block.first / kAttentionBlockRows * BlockFloats();
+    ForRowGroups(block.count, [&]<uint32_t kRows>(uint32_t row) {
+      constexpr uint32_t kKeys = kSumsAtOnce / kRows;
+      for (uint32_t j = block.begin; j < block.end; j += kKeys) {
+        ScoreKeys<Element, kRows>(q + row * kLanes, tile_.k + j, std::min(kKeys, block.end - j), dim_,
+                                  scores_ + j * kAttentionBlockRows + row);
+      }
+    });
+  }
+
+  // Scores of keys that a row of the block does not see, as others do, become -infinity.
+  void HideKeys(const RowBlock& block) {
+    const auto hide = [&](uint32_t row, uint32_t begin, uint32_t end) {
+      for (uint32_t j = begin; j < end; ++j) {
+        scores_[j * kAttentionBlockRows + row] = -std::numeric_limits<float>::infinity();
+      }
+    };
+    for (uint32_t row = 0; row < block.count; ++row) {
+      const uint32_t token = (block.first + row) / args_.num_heads;
+      hide(row, block.begin, TileIndex(FirstVisibleKey(args_, token)));
+      hide(row, TileIndex(VisibleKeysEnd(args_, token)), block.end);
     }
   }
-}
 
-// Turns the scores of one head into weights and scales what was summed before to the new maximum.
-void SoftmaxHead(const AttentionArgs& args, uint32_t head, uint32_t count, float* maximum,
-                 float* denominator) {
-  float* const p = args.scratch + size_t{head} * kAttentionTile;
-  const uint32_t padded = (count + kLanes - 1) / kLanes * kLanes;
-  std::fill(p + count, p + padded, -std::numeric_limits<float>::infinity());
-  Float16 lane_max = Simd::Broadcast(*maximum);
-  for (uint32_t j = 0; j < padded; j += kLanes) lane_max = Simd::Max(lane_max, Simd::Load(p + j));
-  const float new_maximum = MaxLanes(lane_max);
-  if (new_maximum > *maximum) {
-    const float rescale = *denominator == 0.0F ? 0.0F : std::exp(*maximum - new_maximum);
-    *denominator *= rescale;
-    float* const out = args.out + size_t{head} * args.v_head_dim;
-    for (uint32_t d = 0; d < args.v_head_dim; ++d) out[d] *= rescale;
-    *maximum = new_maximum;
-  }
-  for (uint32_t j = 0; j < padded; j += kLanes) {
-    Simd::Store(p + j, Exp(Simd::Subtract(Simd::Load(p + j), Simd::Broadcast(new_maximum))));
-  }
-  std::fill(p + count, p + padded, 0.0F);
-  Float16 sum = Simd::Zero();
-  for (uint32_t j = 0; j < padded; j += kLanes) sum = Simd::Add(sum, Simd::Load(p + j));
-  *denominator += SumLanes(sum);
-}
+  // Turns scores into weights. A vector holds two keys of eight rows, so nothing is summed across lanes until
+  // the end. What was summed before is to be multiplied by rescale [rows] to fit the new maxima.
+  void Softmax(const RowBlock& block, float (&rescale)[kLanes]) {
+    const uint32_t begin = block.begin / 2 * kLanes;
+    const uint32_t end = (block.end + 1) / 2 * kLanes;
+    float* const maxima = args_.partial.maxima + block.first;
+    float* const denominators = args_.partial.denominators + block.first;
+    float old_maxima[kLanes];
+    float new_maxima[kLanes];
+    std::fill_n(old_maxima, kLanes, std::numeric_limits<float>::lowest());
+    std::copy_n(maxima, block.count, old_maxima);
 
-// out[h][d .. d + 16 * kVectors) += sum_j p[h][j] v_j for kHeads heads from `head` on.
-template <typename Element, uint32_t kHeads, uint32_t kVectors>
-void AddValues(const AttentionArgs& args, const KeyTile<Element>& tile, uint32_t head, uint32_t d) {
-  float* const out = args.out + size_t{head} * args.v_head_dim + d;
-  const float* const p = args.scratch + size_t{head} * kAttentionTile;
-  Float16 sums[kHeads][kVectors];
-  for (uint32_t h = 0; h < kHeads; ++h) {
-    for (uint32_t i = 0; i < kVectors; ++i)
-      sums[h][i] = Simd::Load(out + size_t{h} * args.v_head_dim + i * kLanes);
-  }
-  for (uint32_t j = 0; j < tile.count; ++j) {
-    Float16 v[kVectors];
-    for (uint32_t i = 0; i < kVectors; ++i) v[i] = LoadElements(tile.v[j] + d + i * kLanes);
-    for (uint32_t h = 0; h < kHeads; ++h) {
-      const Float16 weight = Simd::Broadcast(p[size_t{h} * kAttentionTile + j]);
-      for (uint32_t i = 0; i < kVectors; ++i) sums[h][i] = Simd::MultiplyAdd(weight, v[i], sums[h][i]);
+    Float16 highest = Simd::Load(old_maxima);
+    for (uint32_t i = begin; i < end; i += kLanes) highest = Simd::Max(highest, Simd::Load(scores_ + i));
+    Simd::Store(new_maxima, highest);
+    for (uint32_t row = 0; row < kAttentionBlockRows; ++row) {
+      new_maxima[row] = std::max(new_maxima[row], new_maxima[row + kAttentionBlockRows]);
+      new_maxima[row + kAttentionBlockRows] = new_maxima[row];
+    }
+    const Float16 maximum = Simd::Load(new_maxima);
+    Simd::Store(rescale, Exp(Simd::Subtract(Simd::Load(old_maxima), maximum)));
+
+    Float16 sum = Simd::Zero();
+    for (uint32_t i = begin; i < end; i += kLanes) {
+      const Float16 x = Simd::Subtract(Simd::Load(scores_ + i), maximum);
+      // Exp is clamped there; a hidden key must weigh nothing at all.
+      const Float16 weight = Simd::KeepAtLeast(x, Simd::Broadcast(-87.0F), Exp(x));
+      Simd::Store(scores_ + i, weight);
+      sum = Simd::Add(sum, weight);
+    }
+    float sums[kLanes];
+    Simd::Store(sums, sum);
+    for (uint32_t row = 0; row < block.count; ++row) {
+      denominators[row] =
+          std::fma(denominators[row], rescale[row], sums[row] + sums[row + kAttentionBlockRows]);
+      maxima[row] = new_maxima[row];
     }
   }
-  for (uint32_t h = 0; h < kHeads; ++h) {
-    for (uint32_t i = 0; i < kVectors; ++i)
-      Simd::Store(out + size_t{h} * args.v_head_dim + i * kLanes, sums[h][i]);
+
+  template <uint32_t kRows>
+  void SumValues(const RowBlock& block, uint32_t row, const float* rescale) {
+    const ValueSums sums = {.weights = scores_ + row,
+                            .rescale = rescale + row,
+                            .begin = block.begin,
+                            .end = block.end,
+                            .dim = v_dim_,
+                            .values = args_.partial.values + size_t{block.first + row} * v_dim_};
+    constexpr uint32_t kVectors = std::min(8U, std::max(1U, kSumsAtOnce / kRows));
+    uint32_t d = 0;
+    for (; d + kVectors * kLanes <= v_dim_; d += kVectors * kLanes) {
+      AddValues<Element, kRows, kVectors>(sums, tile_.v, d);
+    }
+    for (; d < v_dim_; d += kLanes) AddValues<Element, kRows, 1>(sums, tile_.v, d);
+  }
+
+  const AttentionArgs& args_;
+  const uint32_t rows_;
+  const uint32_t dim_;  // padded
+  const uint32_t v_dim_;
+  float* const scores_;   // [kAttentionTile][kAttentionBlockRows]
+  float* const queries_;  // [blocks][dim / 16][kAttentionBlockRows][16]
+  KeyTile<Element> tile_;
+};
+
+// Rows that are not whole vectors are decoded, too, for the padding.
+template <typename Stored>
+void AttendInPlace(const AttentionArgs& args) {
+  if (args.head_dim % kLanes == 0 && args.v_head_dim % kLanes == 0) {
+    PieceAttention<Stored, RowSource::kInPlace>(args).Run();
+  } else {
+    PieceAttention<Stored, RowSource::kDecoded>(args).Run();
   }
 }
 
-// The dimensions after the last whole 16.
-template <typename Element>
-void AddValuesTail(const AttentionArgs& args, const KeyTile<Element>& tile, uint32_t head, uint32_t d) {
-  const uint32_t rest = args.v_head_dim - d;
-  float* const out = args.out + size_t{head} * args.v_head_dim + d;
-  const float* const p = args.scratch + size_t{head} * kAttentionTile;
-  Float16 sum = LoadPartial(out, rest);
-  for (uint32_t j = 0; j < tile.count; ++j) {
-    sum = Simd::MultiplyAdd(Simd::Broadcast(p[j]), LoadElementsPartial(tile.v[j] + d, rest), sum);
-  }
-  StorePartial(out, sum, rest);
-}
-
-template <typename Element, uint32_t kHeads>
-void ValueHeads(const AttentionArgs& args, const KeyTile<Element>& tile, uint32_t head) {
-  constexpr uint32_t kVectors = 2;
-  uint32_t d = 0;
-  for (; d + kVectors * kLanes <= args.v_head_dim; d += kVectors * kLanes) {
-    AddValues<Element, kHeads, kVectors>(args, tile, head, d);
-  }
-  for (; d + kLanes <= args.v_head_dim; d += kLanes) AddValues<Element, kHeads, 1>(args, tile, head, d);
-  if (d < args.v_head_dim) {
-    for (uint32_t h = 0; h < kHeads; ++h) AddValuesTail(args, tile, head + h, d);
-  }
-}
-
-template <typename Element>
 void Attention(const AttentionArgs& args) {
-  float* const maxima = args.scratch + size_t{args.num_heads} * kAttentionTile;
-  float* const denominators = maxima + args.num_heads;
-  for (uint32_t h = 0; h < args.num_heads; ++h) {
-    // The sink is the first term of the sum: exp(sink - M) with M = sink.
-    maxima[h] = args.sinks != nullptr ? args.sinks[h] : -std::numeric_limits<float>::infinity();
-    denominators[h] = args.sinks != nullptr ? 1.0F : 0.0F;
-  }
-  std::fill_n(args.out, size_t{args.num_heads} * args.v_head_dim, 0.0F);
-
-  KeyCursor<Element> cursor(args);
-  KeyTile<Element> tile;
-  for (cursor.Next(&tile); tile.count > 0; cursor.Next(&tile)) {
-    uint32_t h = 0;
-    for (; h + kHeadsAtOnce <= args.num_heads; h += kHeadsAtOnce)
-      ScoreHeads<Element, kHeadsAtOnce>(args, tile, h);
-    for (; h < args.num_heads; ++h) ScoreHeads<Element, 1>(args, tile, h);
-    for (h = 0; h < args.num_heads; ++h) SoftmaxHead(args, h, tile.count, &maxima[h], &denominators[h]);
-    for (h = 0; h + kHeadsAtOnce <= args.num_heads; h += kHeadsAtOnce)
-      ValueHeads<Element, kHeadsAtOnce>(args, tile, h);
-    for (; h < args.num_heads; ++h) ValueHeads<Element, 1>(args, tile, h);
-  }
-
-  for (uint32_t h = 0; h < args.num_heads; ++h) {
-    const float inverse = 1.0F / denominators[h];
-    float* const out = args.out + size_t{h} * args.v_head_dim;
-    for (uint32_t d = 0; d < args.v_head_dim; ++d) out[d] *= inverse;
+  switch (args.element) {
+    case KvElement::kF32:
+      return AttendInPlace<float>(args);
+    case KvElement::kBf16:
+      return AttendInPlace<Bf16>(args);
+    case KvElement::kQ80:
+      return PieceAttention<BlockQ80, RowSource::kDecoded>(args).Run();
+    case KvElement::kQ40:
+      return PieceAttention<BlockQ40, RowSource::kDecoded>(args).Run();
   }
 }
 

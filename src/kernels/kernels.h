@@ -19,6 +19,7 @@
 #include <string_view>
 #include <vector>
 
+#include "kernels/attention.h"
 #include "kernels/matrix_view.h"
 #include "kernels/quantized_row.h"
 
@@ -49,46 +50,6 @@ struct MatMulArgs {
   size_t out_stride = 0;
 };
 
-// How keys and values are stored; the element type of KeySpan.
-enum class KvElement : uint8_t { kF32, kBf16 };
-
-// Consecutive keys of one KV head: k [count, head_dim], v [count, v_head_dim], densely packed, oldest first.
-struct KeySpan {
-  const void* k = nullptr;
-  const void* v = nullptr;
-  uint32_t count = 0;
-};
-
-// Causal attention of one token's query heads that share one KV head.
-//
-//   q      [num_heads, head_dim]       float32, rotated, not scaled
-//   spans  exactly the visible keys, oldest first, at least one key
-//   sinks  [num_heads] or null: a logit per head that joins the softmax denominator and has no value
-//   out    [num_heads, v_head_dim]     float32, overwritten
-//
-//   p_j = exp(s_j - M) / (sum_i exp(s_i - M) + exp(sink - M)),  s_j = scale * (q . k_j)
-//
-// Source: MiMo-V2-Flash technical report (arXiv 2601.02780), learnable attention sink bias.
-struct AttentionArgs {
-  const float* q = nullptr;
-  std::span<const KeySpan> spans;
-  const float* sinks = nullptr;
-  uint32_t num_heads = 0;
-  uint32_t head_dim = 0;
-  uint32_t v_head_dim = 0;
-  float scale = 0;
-  float* out = nullptr;
-  float* scratch = nullptr;  // AttentionScratchFloats(num_heads) floats
-};
-
-// Keys that one pass of the online softmax takes. Tiles begin at the first visible key, so that the result
-// does not depend on where spans begin.
-constexpr uint32_t kAttentionTile = 128;
-
-constexpr size_t AttentionScratchFloats(uint32_t num_heads) {
-  return size_t{num_heads} * (kAttentionTile + 2);  // scores, running maximum, running sum
-}
-
 struct Kernels {
   const char* name;
   void (*matmul)(const MatMulArgs& args);
@@ -98,9 +59,8 @@ struct Kernels {
   RowForm (*row_form)(const MatrixView& weights);
   // Any form but kFloat32. The columns are whole blocks of the form.
   void (*quantize_row)(const float* x, uint32_t cols, RowForm form, const QuantizedRow& out);
-  // Keys and values in float32 and in bfloat16.
-  void (*attention_f32)(const AttentionArgs& args);
-  void (*attention_bf16)(const AttentionArgs& args);
+  // Every KvElement.
+  void (*attention)(const AttentionArgs& args);
   // out = x * weight / rms(x) over `size` elements; rms(x) = sqrt(mean(x^2) + epsilon). `out` may be `x`.
   void (*rms_norm)(const float* x, const float* weight, uint32_t size, float epsilon, float* out);
   // gate = silu(gate) * up, silu(x) = x / (1 + exp(-x)).

@@ -20,8 +20,9 @@
 namespace mimo {
 
 const Kernels& Avx512VnniKernels() {
-  static constexpr Kernels kKernels = {"avx512_vnni",    MatMulAnyLayout, true,    FormForPanels, QuantizeRow,
-                                       Attention<float>, Attention<Bf16>, RmsNorm, SiluMultiply,  AddScaled};
+  static constexpr Kernels kKernels = {"avx512_vnni", MatMulAnyLayout, true,
+                                       FormForPanels, QuantizeRow,     Attention,
+                                       RmsNorm,       SiluMultiply,    AddScaled};
   return kKernels;
 }
 

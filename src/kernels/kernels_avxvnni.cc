@@ -20,8 +20,8 @@
 namespace mimo {
 
 const Kernels& AvxVnniKernels() {
-  static constexpr Kernels kKernels = {"avx_vnni",       MatMulAnyLayout, true,    FormForPanels, QuantizeRow,
-                                       Attention<float>, Attention<Bf16>, RmsNorm, SiluMultiply,  AddScaled};
+  static constexpr Kernels kKernels = {"avx_vnni", MatMulAnyLayout, true,         FormForPanels, QuantizeRow,
+                                       Attention,  RmsNorm,         SiluMultiply, AddScaled};
   return kKernels;
 }
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include "base/number_formats.h"
@@ -28,43 +29,51 @@ void MatMul(const MatMulArgs& args) {
   }
 }
 
-// All keys of `args` as float32: k [keys, head_dim] and v [keys, v_head_dim].
-template <typename Element>
-void GatherKeys(const AttentionArgs& args, std::vector<float>* k, std::vector<float>* v) {
-  const auto append = [](const void* data, size_t count, std::vector<float>* out) {
-    const auto* elements = static_cast<const Element*>(data);
-    for (size_t i = 0; i < count; ++i) out->push_back(ToFloat(elements[i]));
-  };
+// The keys, or the values, of all spans as float32: [keys, dim].
+std::vector<float> Gather(const AttentionArgs& args, const void* KeySpan::*rows, uint32_t dim) {
+  std::vector<float> values;
   for (const KeySpan& span : args.spans) {
-    append(span.k, size_t{span.count} * args.head_dim, k);
-    append(span.v, size_t{span.count} * args.v_head_dim, v);
+    MatrixView matrix;
+    matrix.type = WeightTypeOf(args.element);
+    matrix.rows = span.count;
+    matrix.cols = dim;
+    matrix.data = static_cast<const std::byte*>(span.*rows);
+    matrix.row_bytes = KvRowBytes(args.element, dim);
+    for (uint32_t i = 0; i < span.count; ++i) {
+      values.resize(values.size() + dim);
+      DequantizeRow(matrix, i, values.data() + values.size() - dim);
+    }
   }
+  return values;
 }
 
-template <typename Element>
 void Attention(const AttentionArgs& args) {
-  std::vector<float> k;
-  std::vector<float> v;
-  GatherKeys<Element>(args, &k, &v);
-  const size_t num_keys = k.size() / args.head_dim;
-  std::vector<float> p(num_keys);
-  for (uint32_t h = 0; h < args.num_heads; ++h) {
-    for (size_t j = 0; j < num_keys; ++j) {
-      p[j] = args.scale * Dot(args.q + size_t{h} * args.head_dim, &k[j * args.head_dim], args.head_dim);
+  const std::vector<float> k = Gather(args, &KeySpan::k, args.head_dim);
+  const std::vector<float> v = Gather(args, &KeySpan::v, args.v_head_dim);
+  const auto keys_end = args.first_key + static_cast<uint32_t>(k.size() / args.head_dim);
+  std::vector<float> scores(keys_end - args.first_key);
+  for (uint32_t row = 0; row < args.num_tokens * args.num_heads; ++row) {
+    const uint32_t t = row / args.num_heads;
+    const float* const q = args.q + t * args.q_stride + size_t{row % args.num_heads} * args.head_dim;
+    const uint32_t begin = std::max(args.first_key, FirstVisibleKey(args, t));
+    const uint32_t end = std::min(keys_end, VisibleKeysEnd(args, t));
+    float maximum = std::numeric_limits<float>::lowest();
+    for (uint32_t i = begin; i < end; ++i) {
+      const uint32_t j = i - args.first_key;
+      scores[j] = args.scale * Dot(q, &k[size_t{j} * args.head_dim], args.head_dim);
+      maximum = std::max(maximum, scores[j]);
     }
-    float maximum = *std::max_element(p.begin(), p.end());
-    if (args.sinks != nullptr) maximum = std::max(maximum, args.sinks[h]);
-    float denominator = args.sinks != nullptr ? std::exp(args.sinks[h] - maximum) : 0.0F;
-    for (float& score : p) {
-      score = std::exp(score - maximum);
-      denominator += score;
+    float* const values = args.partial.values + size_t{row} * PaddedDim(args.v_head_dim);
+    std::fill_n(values, PaddedDim(args.v_head_dim), 0.0F);
+    float denominator = 0;
+    for (uint32_t i = begin; i < end; ++i) {
+      const uint32_t j = i - args.first_key;
+      const float weight = std::exp(scores[j] - maximum);
+      denominator += weight;
+      for (uint32_t d = 0; d < args.v_head_dim; ++d) values[d] += weight * v[size_t{j} * args.v_head_dim + d];
     }
-    float* const out = args.out + size_t{h} * args.v_head_dim;
-    std::fill_n(out, args.v_head_dim, 0.0F);
-    for (size_t j = 0; j < num_keys; ++j) {
-      for (uint32_t d = 0; d < args.v_head_dim; ++d)
-        out[d] += p[j] / denominator * v[j * args.v_head_dim + d];
-    }
+    args.partial.maxima[row] = maximum;
+    args.partial.denominators[row] = denominator;
   }
 }
 
@@ -85,9 +94,8 @@ void AddScaled(const float* x, float factor, uint32_t size, float* sum) {
 }  // namespace
 
 const Kernels& ReferenceKernels() {
-  static constexpr Kernels kKernels = {"reference",          MatMul,           false,           FloatRows,
-                                       QuantizeRowReference, Attention<float>, Attention<Bf16>, RmsNorm,
-                                       SiluMultiply,         AddScaled};
+  static constexpr Kernels kKernels = {"reference", MatMul,  false,        FloatRows, QuantizeRowReference,
+                                       Attention,   RmsNorm, SiluMultiply, AddScaled};
   return kKernels;
 }
 

@@ -76,6 +76,29 @@ struct Simd {
     return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes)),
             _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(bytes, 8)))};
   }
+  // `value` where x >= bound, 0 elsewhere.
+  static Float16 KeepAtLeast(Float16 x, Float16 bound, Float16 value) {
+    return {_mm256_and_ps(_mm256_cmp_ps(x.low, bound.low, _CMP_GE_OQ), value.low),
+            _mm256_and_ps(_mm256_cmp_ps(x.high, bound.high, _CMP_GE_OQ), value.high)};
+  }
+  // out[i] = the lanes of sums[i], folded 16 -> 8 -> 4 -> 2 -> 1: two vectors at a time share each fold.
+  static void SumEach(const Float16 (&sums)[kTileRows * kTileTokens], float* out) {
+    __m256 eight[4];
+    for (int i = 0; i < 4; ++i) eight[i] = _mm256_add_ps(sums[i].low, sums[i].high);
+    __m256d four[2];  // sums[2 * i] in the low half, sums[2 * i + 1] in the high one
+    for (int i = 0; i < 2; ++i) {
+      four[i] = _mm256_castps_pd(_mm256_add_ps(_mm256_permute2f128_ps(eight[2 * i], eight[2 * i + 1], 0x20),
+                                               _mm256_permute2f128_ps(eight[2 * i], eight[2 * i + 1], 0x31)));
+    }
+    const __m256 two = _mm256_add_ps(_mm256_castpd_ps(_mm256_unpacklo_pd(four[0], four[1])),
+                                     _mm256_castpd_ps(_mm256_unpackhi_pd(four[0], four[1])));
+    float one[8];  // in the even lanes: sums[0], sums[2], sums[1], sums[3]
+    _mm256_storeu_ps(one, _mm256_add_ps(two, _mm256_movehdup_ps(two)));
+    out[0] = one[0];
+    out[1] = one[4];
+    out[2] = one[2];
+    out[3] = one[6];
+  }
   // Lanes 0..7 and 8..15.
   static __m256 Low(Float16 v) { return v.low; }
   static __m256 High(Float16 v) { return v.high; }

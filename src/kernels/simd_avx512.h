@@ -44,6 +44,31 @@ struct Simd {
     return FromFp16(_mm256_loadu_si256(static_cast<const __m256i*>(p)));
   }
   static Float16 FromInt8(__m128i bytes) { return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes)); }
+  // `value` where x >= bound, 0 elsewhere.
+  static Float16 KeepAtLeast(Float16 x, Float16 bound, Float16 value) {
+    return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, bound, _CMP_GE_OQ), value);
+  }
+  // out[i] = the lanes of sums[i], folded 16 -> 8 -> 4 -> 2 -> 1: two vectors at a time share each fold.
+  static void SumEach(const Float16 (&sums)[kTileRows * kTileTokens], float* out) {
+    Float16 eight[8];
+    for (int i = 0; i < 8; ++i) {
+      eight[i] = Add(_mm512_mask_blend_ps(0xff00, sums[i], sums[i + 8]),
+                     _mm512_shuffle_f32x4(sums[i], sums[i + 8], 0x4e));
+    }
+    Float16 four[4];
+    for (int i = 0; i < 4; ++i) {
+      const Float16 other = _mm512_mask_blend_ps(0xf0f0, eight[i + 4], eight[i]);
+      four[i] =
+          Add(_mm512_mask_blend_ps(0xf0f0, eight[i], eight[i + 4]), _mm512_shuffle_f32x4(other, other, 0xb1));
+    }
+    Float16 two[2];
+    for (int i = 0; i < 2; ++i) {
+      const Float16 other = _mm512_mask_blend_ps(0xcccc, four[i + 2], four[i]);
+      two[i] = Add(_mm512_mask_blend_ps(0xcccc, four[i], four[i + 2]), _mm512_permute_ps(other, 0x4e));
+    }
+    const Float16 other = _mm512_mask_blend_ps(0xaaaa, two[1], two[0]);
+    Store(out, Add(_mm512_mask_blend_ps(0xaaaa, two[0], two[1]), _mm512_permute_ps(other, 0xb1)));
+  }
   // Lanes 0..7 and 8..15.
   static __m256 Low(Float16 v) { return _mm512_castps512_ps256(v); }
   static __m256 High(Float16 v) { return _mm512_extractf32x8_ps(v, 1); }

@@ -8,6 +8,7 @@
 
 #include "base/thread_pool.h"
 #include "kernels/kernels.h"
+#include "model/attention_plan.h"
 #include "model/model.h"
 #include "model/row_quantizer.h"
 #include "weights/model_weights.h"
@@ -56,13 +57,6 @@ struct ExpertRouting {
   std::vector<uint32_t> next;     // [experts] scratch of the grouping
 };
 
-// Where a token of the step belongs.
-struct TokenPlace {
-  uint32_t chunk = 0;      // index in the batch
-  uint32_t position = 0;   // in its sequence
-  uint32_t row_begin = 0;  // first row of its chunk
-};
-
 // cos and sin per token of a step, [tokens, rotary_dim / 2] each.
 struct RopeTable {
   std::vector<float> inverse_frequencies;
@@ -71,15 +65,16 @@ struct RopeTable {
 };
 
 struct ThreadScratch {
-  Scratch<float> attention;        // AttentionScratchFloats of the largest group
+  AlignedScratch attention;        // of the attention kernel, AttentionPlan::ScratchFloats
+  AlignedScratch partials[2];      // AttentionPlan::PartialFloats of a whole block
   AlignedScratch panel;            // PanelScratchBytes of the widest input
   Scratch<float> tile;             // [slots of one expert, kRowsPerTask]
   std::vector<const float*> rows;  // [slots of one expert]
   std::vector<KeySpan> spans;
 };
 
-// Sized at creation for tokens_per_step_max; nothing is allocated in a step, except spans and logits that
-// grow to their largest size once.
+// Sized at creation for tokens_per_step_max; nothing is allocated in a step, except what grows to its largest
+// size once: spans, logits, and partial results of attention with the context.
 struct ForwardStep {
   const ModelConfig* config = nullptr;
   const Kernels* kernels = nullptr;
@@ -104,6 +99,9 @@ struct ForwardStep {
   std::vector<uint32_t> chosen;         // [tokens, num_experts_per_tok]
   std::vector<float> chosen_weights;    // [tokens, num_experts_per_tok]
   ExpertRouting routing;
+  AttentionPlan attention_plan;
+  AlignedScratch piece_partials;  // [pieces, kv_heads] of a layer whose pieces are tasks of their own
+  size_t piece_partials_bytes = 0;
   Scratch<std::byte> window_k;  // keys of this step for sliding layers, [kv_heads, tokens, head_dim]
   Scratch<std::byte> window_v;
   RopeTable full_rope;

@@ -21,28 +21,28 @@ struct KvStorage::Layer {
   size_t v_offset = 0;
 };
 
-// Copies `values` into KV memory in its element type.
-void StoreKvElements(KvType type, std::span<const float> values, std::byte* out);
-
 class KvAccess {
  public:
   // Non-owning. `layer_index` counts trunk layers, then MTP layers.
   KvAccess(KvStorage& storage, uint32_t layer_index)
       : storage_(storage),
         layer_(storage.layers_[layer_index]),
-        element_bytes_(ElementBytes(storage.options_.type)) {}
+        k_bytes_(KvRowBytes(storage.options_.type, layer_.geometry.head_dim)),
+        v_bytes_(KvRowBytes(storage.options_.type, layer_.geometry.v_head_dim)) {}
 
-  static size_t ElementBytes(KvType type) { return type == KvType::kF32 ? 4 : 2; }
+  // Of one token's key and value of one head.
+  size_t k_bytes() const { return k_bytes_; }
+  size_t v_bytes() const { return v_bytes_; }
 
   bool is_paged() const { return layer_.is_paged; }
   uint32_t window() const { return layer_.geometry.window; }
 
   // Where token `slot` of `piece` keeps its key and value of `head`.
   std::byte* K(uint32_t piece, uint32_t head, uint32_t slot) const {
-    return Address(layer_.k_offset, piece, head, slot, layer_.geometry.head_dim);
+    return Address(layer_.k_offset, piece, head, slot, k_bytes_);
   }
   std::byte* V(uint32_t piece, uint32_t head, uint32_t slot) const {
-    return Address(layer_.v_offset, piece, head, slot, layer_.geometry.v_head_dim);
+    return Address(layer_.v_offset, piece, head, slot, v_bytes_);
   }
 
   uint32_t RingSlot(uint32_t position) const { return position % layer_.piece_tokens; }
@@ -57,15 +57,16 @@ class KvAccess {
                        std::vector<KeySpan>* spans) const;
 
  private:
-  std::byte* Address(size_t offset, uint32_t piece, uint32_t head, uint32_t slot, uint32_t dim) const {
+  std::byte* Address(size_t offset, uint32_t piece, uint32_t head, uint32_t slot, size_t row_bytes) const {
     const size_t row =
         (size_t{piece} * layer_.geometry.num_key_value_heads + head) * layer_.piece_tokens + slot;
-    return storage_.memory_ + offset + row * dim * element_bytes_;
+    return storage_.memory_ + offset + row * row_bytes;
   }
 
   KvStorage& storage_;
   const KvStorage::Layer& layer_;
-  size_t element_bytes_;
+  size_t k_bytes_;
+  size_t v_bytes_;
 };
 
 }  // namespace mimo

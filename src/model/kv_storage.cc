@@ -3,10 +3,8 @@
 #include <sys/mman.h>
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
-#include "base/number_formats.h"
 #include "model/kv_access.h"
 
 namespace mimo {
@@ -23,8 +21,8 @@ std::vector<AttentionGeometry> LayerGeometries(const ModelConfig& config) {
 }
 
 uint64_t BytesPerTokenOfLayer(const AttentionGeometry& geometry, KvType type) {
-  return uint64_t{geometry.num_key_value_heads} * (geometry.head_dim + geometry.v_head_dim) *
-         KvAccess::ElementBytes(type);
+  return geometry.num_key_value_heads *
+         uint64_t{KvRowBytes(type, geometry.head_dim) + KvRowBytes(type, geometry.v_head_dim)};
 }
 
 uint32_t RingTokens(const AttentionGeometry& geometry) { return geometry.window + kRingMarginTokens; }
@@ -33,15 +31,15 @@ size_t AlignUp(size_t bytes) { return (bytes + kLayerAlignment - 1) / kLayerAlig
 
 }  // namespace
 
-void StoreKvElements(KvType type, std::span<const float> values, std::byte* out) {
-  if (type == KvType::kF32) {
-    std::memcpy(out, values.data(), values.size_bytes());
-    return;
+Status CheckKvType(const ModelConfig& config, KvType type) {
+  const BlockGeometry& block = GeometryOf(WeightTypeOf(type));
+  for (const AttentionGeometry& geometry : LayerGeometries(config)) {
+    if (geometry.head_dim % block.columns == 0 && geometry.v_head_dim % block.columns == 0) continue;
+    return InvalidArgument(
+        "keys of {} and values of {} elements are not whole blocks of {} (--kv-type {}): use bf16",
+        geometry.head_dim, geometry.v_head_dim, block.columns, block.name);
   }
-  for (size_t i = 0; i < values.size(); ++i) {
-    const Bf16 element = ToBf16(values[i]);
-    std::memcpy(out + i * sizeof(element), &element, sizeof(element));
-  }
+  return {};
 }
 
 uint64_t KvStorage::BytesPerToken(const ModelConfig& config, KvType type) {
@@ -61,9 +59,9 @@ uint64_t KvStorage::BytesPerRing(const ModelConfig& config, KvType type) {
 }
 
 Result<KvStorage> KvStorage::Create(const ModelConfig& config, const KvStorageOptions& options) {
+  MIMO_RETURN_IF_ERROR(CheckKvType(config, options.type));
   KvStorage storage;
   storage.options_ = options;
-  const size_t element_bytes = KvAccess::ElementBytes(options.type);
   size_t total = 0;
   for (const AttentionGeometry& geometry : LayerGeometries(config)) {
     Layer layer;
@@ -73,9 +71,9 @@ Result<KvStorage> KvStorage::Create(const ModelConfig& config, const KvStorageOp
     const size_t rows = size_t{layer.is_paged ? options.num_blocks : options.num_rings} *
                         geometry.num_key_value_heads * layer.piece_tokens;
     layer.k_offset = total;
-    total = AlignUp(total + rows * geometry.head_dim * element_bytes);
+    total = AlignUp(total + rows * KvRowBytes(options.type, geometry.head_dim));
     layer.v_offset = total;
-    total = AlignUp(total + rows * geometry.v_head_dim * element_bytes);
+    total = AlignUp(total + rows * KvRowBytes(options.type, geometry.v_head_dim));
     storage.layers_.push_back(layer);
   }
   if (total == 0) return storage;

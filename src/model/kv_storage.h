@@ -44,17 +44,20 @@ struct KvStorageOptions {
   uint32_t num_rings = 1;
 };
 
+// kInvalidArgument where heads of the model are not whole blocks of the type.
+Status CheckKvType(const ModelConfig& config, KvType type);
+
 class KvStorage {
  public:
   // Reserves address space; pages become resident when they are first written. kResourceExhausted when the
-  // reservation fails.
+  // reservation fails; kInvalidArgument as CheckKvType.
   static Result<KvStorage> Create(const ModelConfig& config, const KvStorageOptions& options);
   ~KvStorage();
   KvStorage(KvStorage&&) noexcept;
   KvStorage& operator=(KvStorage&&) noexcept;
 
   const KvStorageOptions& options() const { return options_; }
-  // Bytes that one token adds to the paged layers, and bytes of one sequence's rings.
+  // Bytes that one token adds to the paged layers, and bytes of one sequence's rings. Requires: CheckKvType.
   static uint64_t BytesPerToken(const ModelConfig& config, KvType type);
   static uint64_t BytesPerRing(const ModelConfig& config, KvType type);
 

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "model/kv_access.h"
+#include "model/kv_elements.h"
 
 namespace mimo {
 namespace {
@@ -42,6 +43,24 @@ TEST(KvStorage, CountsTheBytesOfEachKindOfLayer) {
   EXPECT_EQ(KvStorage::BytesPerToken(SmallConfig(), KvType::kBf16), 20U);
   EXPECT_EQ(KvStorage::BytesPerRing(SmallConfig(), KvType::kBf16), 2U * 40U * (5U + kRingMarginTokens));
   EXPECT_EQ(KvStorage::BytesPerToken(SmallConfig(), KvType::kF32), 40U);
+}
+
+TEST(KvStorage, CountsWholeBlocksOfQuantisedTypes) {
+  ModelConfig config = SmallConfig();
+  for (AttentionGeometry* geometry : {&config.full_attention, &config.sliding_attention}) {
+    geometry->head_dim = 192;
+    geometry->v_head_dim = 128;
+  }
+  EXPECT_EQ(KvStorage::BytesPerToken(config, KvType::kQ80), 10U * 34);
+  EXPECT_EQ(KvStorage::BytesPerToken(config, KvType::kQ40), 10U * 18);
+  EXPECT_TRUE(CheckKvType(config, KvType::kQ40));
+}
+
+TEST(KvStorage, RefusesATypeWhoseBlocksDoNotFitTheHeads) {
+  const auto storage = KvStorage::Create(SmallConfig(), {.type = KvType::kQ80, .num_blocks = 1});
+  ASSERT_FALSE(storage);
+  EXPECT_EQ(storage.error().code, ErrorCode::kInvalidArgument);
+  EXPECT_NE(storage.error().message.find("q8_0"), std::string::npos);
 }
 
 TEST(KvStorage, PagedSpansFollowTheBlockTable) {

@@ -34,15 +34,19 @@ void AllocateQuantizers(const ModelConfig& config, uint32_t tokens_max, ForwardS
 // Tokens of the largest group of one expert: a whole step.
 void AllocateThreads(const ModelConfig& config, uint32_t tokens_max, uint32_t num_threads,
                      ForwardStep* step) {
-  uint32_t group_max = 1;
+  size_t scratch_floats = 0;
+  size_t partial_floats = 0;
   for (const AttentionGeometry& geometry : {config.full_attention, config.sliding_attention}) {
     if (geometry.num_key_value_heads == 0) continue;
-    group_max = std::max(group_max, geometry.num_attention_heads / geometry.num_key_value_heads);
+    const uint32_t block_tokens = AttentionPlan::BlockTokens(geometry);
+    scratch_floats = std::max(scratch_floats, AttentionPlan::ScratchFloats(geometry));
+    partial_floats = std::max(partial_floats, AttentionPlan::PartialFloats(geometry, block_tokens));
   }
   step->threads.resize(num_threads);
   for (ThreadScratch& scratch : step->threads) {
     scratch.panel.Allocate(PanelScratchBytes(WidestInput(config)));
-    scratch.attention = AllocateScratch<float>(AttentionScratchFloats(group_max));
+    scratch.attention.Allocate(scratch_floats * sizeof(float));
+    for (AlignedScratch& partial : scratch.partials) partial.Allocate(partial_floats * sizeof(float));
     scratch.tile = AllocateScratch<float>(size_t{tokens_max} * kRowsPerTask);
     scratch.rows.reserve(tokens_max);
   }

@@ -66,7 +66,7 @@ expect_error 1 "not in this version" quantize x y.gguf --type iq2_xs
 expect_error 2 "--bpw" quantize x y.gguf
 expect_error 2 ".gguf" quantize x y --type q8_0
 expect_error 1 "not implemented in this version" replay --model x
-expect_error 1 "--kv-type" run --model x --kv-type q8_0 -p hello
+expect_error 2 "--kv-type" run --model x --kv-type q2_k -p hello
 expect_error 1 "--memory" run --model x --memory 4G -p hello
 expect_error 1 "--device" run --model x --device cuda:0 -p hello
 expect_error 1 "--image" run --model x --image a.png -p hello
@@ -123,6 +123,16 @@ chmod +x "$work/peer"
 expect_exit 0 bench --model "$model" -p 8 -r 1 --peer "$work/peer" --json --threads 1
 expect_match "bench --peer" "$(cat "$work/stdout")" '"peer_tokens_per_second":2.5,"peer_ratio":'
 expect_error 1 "llama-bench" bench --model "$model" -p 8 -r 1 --peer true --threads 1
+
+echo "# types of the KV cache"
+# A token of the one full layer: one key of 192 and one value of 128 elements for each of its 2 KV heads.
+for type in f32:2560 bf16:1280 q8_0:680 q4_0:360; do
+  expect_exit 0 inspect --json --kv-type "${type%:*}" "$model"
+  expect_match "KV bytes of $type" "$(cat "$work/stdout")" "\"kv_bytes_per_token\":${type#*:},"
+  expect_exit 0 run --model "$model" --kv-type "${type%:*}" -p Hi -n 2 --json
+done
+expect_exit 0 synth --like flash "${small[@]}" --set v_head_dim=48 "$work/odd.gguf"
+expect_error 1 "whole blocks of 32 (--kv-type q4_0)" inspect --kv-type q4_0 "$work/odd.gguf"
 
 echo "# flags from the environment and from a file"
 expect_exit 0 inspect --json --context 100 "$model"
