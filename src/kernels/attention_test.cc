@@ -47,16 +47,16 @@ std::ostream& operator<<(std::ostream& out, const AttentionCase& c) {
 // Float memory that begins at a multiple of 64 bytes.
 class AlignedFloats {
  public:
-  explicit AlignedFloats(size_t count) : memory_(count + 16, -7.0F) {
-    void* first = memory_.data();
-    size_t space = memory_.size() * sizeof(float);
-    first_ = static_cast<float*>(std::align(64, count * sizeof(float), first, space));
+  explicit AlignedFloats(size_t count) : lines_((count + 15) / 16) {
+    for (Line& line : lines_) std::fill_n(line.floats, 16, -7.0F);
   }
-  float* get() const { return first_; }
+  float* get() const { return const_cast<float*>(lines_.data()->floats); }
 
  private:
-  std::vector<float> memory_;
-  float* first_ = nullptr;
+  struct alignas(64) Line {
+    float floats[16];
+  };
+  std::vector<Line> lines_;
 };
 
 // Queries, keys, values and sinks of one KV head, and any way to attend them.
@@ -158,9 +158,7 @@ class Problem {
   std::vector<std::byte> v_rows_;
 };
 
-std::vector<const Kernels*> FastKernels() {
-  return {SupportedKernels().begin() + 1, SupportedKernels().end()};
-}
+std::span<const Kernels* const> FastKernels() { return SupportedKernels().subspan(1); }
 
 bool IsBlocked(KvElement element) { return element == KvElement::kQ80 || element == KvElement::kQ40; }
 

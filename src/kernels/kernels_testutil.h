@@ -134,12 +134,14 @@ inline std::vector<float> RandomFloats(size_t count, std::mt19937_64& random) {
 // Memory that begins at a cache line.
 class AlignedBytes {
  public:
-  explicit AlignedBytes(size_t size) : memory_(size + kLine) {}
-  std::byte* data() { return memory_.data() + (kLine - std::bit_cast<uintptr_t>(memory_.data()) % kLine); }
+  explicit AlignedBytes(size_t size) : lines_((size + sizeof(Line) - 1) / sizeof(Line)) {}
+  std::byte* data() { return lines_.data()->bytes; }
 
  private:
-  static constexpr size_t kLine = 64;
-  std::vector<std::byte> memory_;
+  struct alignas(64) Line {
+    std::byte bytes[64] = {};
+  };
+  std::vector<Line> lines_;
 };
 
 // A matrix in panels, with the memory behind it.
