@@ -246,9 +246,9 @@ void AttentionLayer(ForwardStep& step, const AttentionWeights& weights, uint32_t
                                           : step.config->MtpAttention();
   AttentionStep(step, weights, geometry, KvAccess(kv, layer_index), kv.options().type).Run();
   step.MatMul(weights.o_proj, step.attention, &step.projected);
-  for (uint32_t token = 0; token < step.num_tokens; ++token) {
+  step.pool->ParallelFor(step.num_tokens, [&](uint32_t token, uint32_t) {
     step.kernels->add_scaled(step.projected.row(token), 1.0F, step.config->hidden_size, step.x.row(token));
-  }
+  });
 }
 
 }  // namespace mimo
