@@ -5,7 +5,7 @@
 // piece is attended on its own into a partial result; partial results are merged in ascending order, and the
 // sink joins at the end. Where the cuts are depends on positions alone, so a token has the same bits whether
 // its pieces are computed one after another or by many threads, alone or with the other tokens of its chunk.
-// docs/decisions/0013-attention-over-long-contexts.md.
+// docs/decisions/0014-attention-over-long-contexts.md.
 
 #include <cstddef>
 #include <cstdint>
@@ -102,12 +102,14 @@ static_assert(kAttentionPieceKeys % kAttentionTile == 0);
 // Rows are taken eight at a time.
 constexpr uint32_t kAttentionBlockRows = 8;
 
+// Scores of a tile for a block of rows, and room for writing past them.
+constexpr size_t kAttentionScoresFloats = size_t{kAttentionTile + 2} * kAttentionBlockRows;
+
 constexpr size_t AttentionScratchFloats(uint32_t rows, uint32_t head_dim, uint32_t v_head_dim) {
   const size_t padded_rows = (rows + kAttentionBlockRows - 1) / kAttentionBlockRows * kAttentionBlockRows;
   const size_t queries = padded_rows * PaddedDim(head_dim);
-  const size_t scores = size_t{kAttentionTile} * kAttentionBlockRows;
   const size_t decoded = size_t{kAttentionTile} * (PaddedDim(head_dim) + PaddedDim(v_head_dim));
-  return queries + scores + decoded;
+  return kAttentionScoresFloats + queries + decoded;
 }
 
 // into = what `into` and `from` have seen together, for `rows` rows. Where one of them has seen no key, the

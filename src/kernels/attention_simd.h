@@ -15,6 +15,7 @@
 #include <cstddef>
 #include <limits>
 #include <type_traits>
+#include <utility>
 
 #include "base/number_formats.h"
 #include "kernels/attention.h"
@@ -172,7 +173,18 @@ void ForRowGroups(uint32_t count, const F& f) {
   for (; row < count; ++row) f.template operator()<1>(row);
 }
 
-// scores[i][r] = q_r . keys[i], for the first `count` of kSumsAtOnce / kRows keys.
+// Calls f(0) ... f(kCount - 1) with constants. Arrays that are indexed by nothing else stay in registers; GCC
+// leaves those of an unrolled loop in memory.
+template <uint32_t kCount, typename F>
+[[gnu::always_inline]] inline void Unroll(const F& f) {
+  [&]<uint32_t... kIndex>(std::integer_sequence<uint32_t, kIndex...>) __attribute__((always_inline)) {
+    (f(std::integral_constant<uint32_t, kIndex>()), ...);
+  }
+  (std::make_integer_sequence<uint32_t, kCount>());
+}
+
+// scores[i][r] = q_r . keys[i], for the first `count` of kSumsAtOnce / kRows keys; what stands after them may
+// be overwritten.
 //
 //   q       [dim / 16][kAttentionBlockRows][16], from the first row on
 //   scores  [keys][kAttentionBlockRows], from the first row on
@@ -180,29 +192,28 @@ template <typename Element, uint32_t kRows>
 void ScoreKeys(const float* q, const Element* const* keys, uint32_t count, uint32_t dim, float* scores) {
   constexpr uint32_t kKeys = kSumsAtOnce / kRows;
   const Element* k[kKeys];
-#pragma GCC unroll 16
-  for (uint32_t i = 0; i < kKeys; ++i) k[i] = keys[std::min(i, count - 1)];
   Float16 sums[kSumsAtOnce];
-#pragma GCC unroll 16
-  for (uint32_t i = 0; i < kSumsAtOnce; ++i) sums[i] = Simd::Zero();
+  Unroll<kKeys>([&](auto i)
+                    __attribute__((always_inline)) { k[i] = keys[std::min<uint32_t>(i, count - 1)]; });
+  Unroll<kSumsAtOnce>([&](auto i) __attribute__((always_inline)) { sums[i] = Simd::Zero(); });
   for (size_t d = 0; d < dim; d += kLanes, q += kAttentionBlockRows * kLanes) {
-#pragma GCC unroll 16
-    for (uint32_t i = 0; i < kKeys; ++i) {
+    Float16 query[kRows];
+    Unroll<kRows>([&](auto r) __attribute__((always_inline)) { query[r] = Simd::Load(q + r * kLanes); });
+    Unroll<kKeys>([&](auto i) __attribute__((always_inline)) {
       const Float16 key = LoadElements(k[i] + d);
-#pragma GCC unroll 16
-      for (uint32_t r = 0; r < kRows; ++r) {
-        sums[i * kRows + r] = Simd::MultiplyAdd(key, Simd::Load(q + r * kLanes), sums[i * kRows + r]);
-      }
-    }
+      Unroll<kRows>([&](auto r) __attribute__((always_inline)) {
+        sums[i * kRows + r] = Simd::MultiplyAdd(key, query[r], sums[i * kRows + r]);
+      });
+    });
   }
-  if (kRows == kAttentionBlockRows && count == kKeys) {
+  if constexpr (kRows == kAttentionBlockRows) {
     Simd::SumEach(sums, scores);
-    return;
-  }
-  float folded[kSumsAtOnce];
-  Simd::SumEach(sums, folded);
-  for (uint32_t i = 0; i < count; ++i) {
-    std::copy_n(folded + i * kRows, kRows, scores + i * kAttentionBlockRows);
+  } else {
+    float folded[kSumsAtOnce];
+    Simd::SumEach(sums, folded);
+    for (uint32_t i = 0; i < count; ++i) {
+      std::copy_n(folded + i * kRows, kRows, scores + i * kAttentionBlockRows);
+    }
   }
 }
 
@@ -218,35 +229,32 @@ struct ValueSums {
 // values[r][d .. d + 16 * kVectors) = rescale[r] * itself + sum_j weights[j][r] * v[j], for kRows rows.
 template <typename Element, uint32_t kRows, uint32_t kVectors>
 void AddValues(const ValueSums& args, const Element* const* v, size_t d) {
-  Float16 sums[kRows][kVectors];
+  Float16 sums[kRows * kVectors];
   float* const values = args.values + d;
-#pragma GCC unroll 16
-  for (uint32_t r = 0; r < kRows; ++r) {
+  Unroll<kRows>([&](auto r) __attribute__((always_inline)) {
     const Float16 rescale = Simd::Broadcast(args.rescale[r]);
-#pragma GCC unroll 16
-    for (uint32_t i = 0; i < kVectors; ++i) {
-      sums[r][i] = Simd::Multiply(rescale, Simd::Load(values + size_t{r} * args.dim + i * kLanes));
-    }
-  }
+    Unroll<kVectors>([&](auto i) __attribute__((always_inline)) {
+      const float* const at = values + size_t{r} * args.dim + i * kLanes;
+      sums[r * kVectors + i] = Simd::Multiply(rescale, Simd::Load(at));
+    });
+  });
   const float* weights = args.weights + size_t{args.begin} * kAttentionBlockRows;
   for (uint32_t j = args.begin; j < args.end; ++j, weights += kAttentionBlockRows) {
     Float16 value[kVectors];
-#pragma GCC unroll 16
-    for (uint32_t i = 0; i < kVectors; ++i) value[i] = LoadElements(v[j] + d + i * kLanes);
-#pragma GCC unroll 16
-    for (uint32_t r = 0; r < kRows; ++r) {
+    Unroll<kVectors>([&](auto i)
+                         __attribute__((always_inline)) { value[i] = LoadElements(v[j] + d + i * kLanes); });
+    Unroll<kRows>([&](auto r) __attribute__((always_inline)) {
       const Float16 weight = Simd::Broadcast(weights[r]);
-#pragma GCC unroll 16
-      for (uint32_t i = 0; i < kVectors; ++i) sums[r][i] = Simd::MultiplyAdd(weight, value[i], sums[r][i]);
-    }
+      Unroll<kVectors>([&](auto i) __attribute__((always_inline)) {
+        sums[r * kVectors + i] = Simd::MultiplyAdd(weight, value[i], sums[r * kVectors + i]);
+      });
+    });
   }
-#pragma GCC unroll 16
-  for (uint32_t r = 0; r < kRows; ++r) {
-#pragma GCC unroll 16
-    for (uint32_t i = 0; i < kVectors; ++i) {
-      Simd::Store(values + size_t{r} * args.dim + i * kLanes, sums[r][i]);
-    }
-  }
+  Unroll<kRows>([&](auto r) __attribute__((always_inline)) {
+    Unroll<kVectors>([&](auto i) __attribute__((always_inline)) {
+      Simd::Store(values + size_t{r} * args.dim + i * kLanes, sums[r * kVectors + i]);
+    });
+  });
 }
 
 template <typename Stored, RowSource kSource>
@@ -260,7 +268,7 @@ class PieceAttention {
         dim_(PaddedDim(args.head_dim)),
         v_dim_(PaddedDim(args.v_head_dim)),
         scores_(args.scratch),
-        queries_(scores_ + kAttentionTile * kAttentionBlockRows) {}
+        queries_(scores_ + kAttentionScoresFloats) {}
 
   void Run() {
     PackQueries();
@@ -316,9 +324,6 @@ class PieceAttention {
     float* const first = scores_ + size_t{block.begin} * kAttentionBlockRows;
     float* const last = scores_ + size_t{block.end} * kAttentionBlockRows;
     if (block.count < kAttentionBlockRows) std::fill(first, last, kHidden);
-    // The softmax takes keys in twos.
-    if (block.begin % 2 != 0) std::fill(first - kAttentionBlockRows, first, kHidden);
-    if (block.end % 2 != 0) std::fill(last, last + kAttentionBlockRows, kHidden);
     const float* const q = queries_ + block.first / kAttentionBlockRows * BlockFloats();
     ForRowGroups(block.count, [&]<uint32_t kRows>(uint32_t row) {
       constexpr uint32_t kKeys = kSumsAtOnce / kRows;
@@ -327,6 +332,9 @@ class PieceAttention {
                                   scores_ + j * kAttentionBlockRows + row);
       }
     });
+    // The softmax takes keys in twos.
+    if (block.begin % 2 != 0) std::fill(first - kAttentionBlockRows, first, kHidden);
+    if (block.end % 2 != 0) std::fill(last, last + kAttentionBlockRows, kHidden);
   }
 
   // Scores of keys that a row of the block does not see, as others do, become -infinity.
@@ -402,7 +410,7 @@ class PieceAttention {
   const uint32_t rows_;
   const uint32_t dim_;  // padded
   const uint32_t v_dim_;
-  float* const scores_;   // [kAttentionTile][kAttentionBlockRows]
+  float* const scores_;   // [kAttentionTile + 2][kAttentionBlockRows]
   float* const queries_;  // [blocks][dim / 16][kAttentionBlockRows][16]
   KeyTile<Element> tile_;
 };

@@ -9,12 +9,13 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
-#include <memory>
 #include <ostream>
+#include <span>
 #include <tuple>
 #include <utility>
 #include <vector>
 
+#include "kernels/attention_testutil.h"
 #include "kernels/kernels.h"
 #include "kernels/kernels_testutil.h"
 
@@ -43,21 +44,6 @@ std::ostream& operator<<(std::ostream& out, const AttentionCase& c) {
              << c.num_tokens << " keys " << c.num_keys << " window " << c.window << " dims " << c.head_dim
              << " " << c.v_head_dim << (c.has_sinks ? " sinks" : "");
 }
-
-// Float memory that begins at a multiple of 64 bytes.
-class AlignedFloats {
- public:
-  explicit AlignedFloats(size_t count) : lines_((count + 15) / 16) {
-    for (Line& line : lines_) std::fill_n(line.floats, 16, -7.0F);
-  }
-  float* get() const { return const_cast<float*>(lines_.data()->floats); }
-
- private:
-  struct alignas(64) Line {
-    float floats[16];
-  };
-  std::vector<Line> lines_;
-};
 
 // Queries, keys, values and sinks of one KV head, and any way to attend them.
 class Problem {
@@ -135,7 +121,9 @@ class Problem {
 
   // RandomMatrix begins at an odd address; a KV cache aligns its elements.
   static std::vector<std::byte> Rows(const MatrixView& matrix) {
-    return {matrix.data, matrix.data + matrix.rows * matrix.row_bytes};
+    std::vector<std::byte> rows(matrix.rows * matrix.row_bytes);
+    std::memcpy(rows.data(), matrix.data, rows.size());
+    return rows;
   }
 
   std::vector<KeySpan> Spans(uint32_t begin, uint32_t end, std::mt19937_64& random) const {

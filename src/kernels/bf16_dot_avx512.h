@@ -31,6 +31,11 @@ inline void PrefetchNextTile(const std::byte* at, size_t row_bytes) {
   _mm_prefetch(reinterpret_cast<const char*>(at) + kTileRows * row_bytes, _MM_HINT_T1);
 }
 
+// Asks for what lies one page further on.
+inline void PrefetchNextPage(const std::byte* at) {
+  _mm_prefetch(reinterpret_cast<const char*>(at) + 4096, _MM_HINT_T1);
+}
+
 // Same bits as QuantizeRowReference.
 inline void RoundRowToBf16(const float* x, uint32_t cols, Bf16* out) {
   const uint32_t whole = cols / kDotColumns * kDotColumns;

@@ -113,7 +113,37 @@ inline __m512i LoadFirstCodes(const std::byte* row, uint32_t k, uint32_t cols) {
   return _mm512_maskz_loadu_epi8(left < kCodes ? (uint64_t{1} << left) - 1 : ~uint64_t{0}, row + k);
 }
 
-// Four rows in place with all tokens.
+// One token and four rows, one after the other, in the order in which the codes lie; Bf16RowsInOrder says
+// why.
+inline void Fp8RowsInOrder(const MatMulArgs& args, uint32_t row) {
+  const uint32_t cols = args.weights->cols;
+  const Fp8Rows rows(args, row);
+  const Fp8Decoder decode;
+  const Bf16* const x = args.quantized_rows[0].bf16;
+  TileSums<1> sums;
+  ClearSums<1>(sums);
+  for (uint32_t r = 0; r < kTileRows; ++r) {
+    __m512 sum = _mm512_setzero_ps();
+    for (uint32_t begin = 0; begin < cols; begin += kFp8BlockSize) {
+      const bool is_whole = begin + kFp8BlockSize <= cols;
+      __m512 of_block = _mm512_setzero_ps();
+#pragma GCC unroll 2
+      for (uint32_t k = begin; k < begin + kFp8BlockSize; k += kCodes) {
+        const std::byte* const at = rows.codes[r] + k;
+        PrefetchNextPage(at);
+        __m512bh w[2];
+        decode(is_whole ? _mm512_loadu_si512(at) : LoadFirstCodes(rows.codes[r], k, cols), w[0], w[1]);
+        of_block = _mm512_dpbf16_ps(of_block, w[0], LoadBf16(x + k));
+        of_block = _mm512_dpbf16_ps(of_block, w[1], LoadBf16(x + k + kDotColumns));
+      }
+      sum = _mm512_fmadd_ps(of_block, rows.Scale(r, begin / kFp8BlockSize), sum);
+    }
+    sums[0][r] = sum;
+  }
+  StoreSums<1>(args, row, 0, sums);
+}
+
+// Four rows in place with all tokens, two at least.
 template <uint32_t kTokens>
 class Fp8Tile {
  public:
@@ -230,6 +260,10 @@ constexpr uint32_t kFp8TileTokens = kFp8PanelTokensMin - 1;
 constexpr uint32_t kFp8PanelTileTokens = 3;
 
 void Fp8MatMul(const MatMulArgs& args) {
+  if (args.num_tokens == 1) {
+    for (uint32_t row = args.row_begin; row < args.row_end; row += kTileRows) Fp8RowsInOrder(args, row);
+    return;
+  }
   if (args.num_tokens < kFp8PanelTokensMin) {
     for (uint32_t row = args.row_begin; row < args.row_end; row += kTileRows) {
       WithTokenCount<kFp8TileTokens>(args.num_tokens,

@@ -81,23 +81,26 @@ struct Simd {
     return {_mm256_and_ps(_mm256_cmp_ps(x.low, bound.low, _CMP_GE_OQ), value.low),
             _mm256_and_ps(_mm256_cmp_ps(x.high, bound.high, _CMP_GE_OQ), value.high)};
   }
-  // out[i] = the lanes of sums[i], folded 16 -> 8 -> 4 -> 2 -> 1: two vectors at a time share each fold.
-  static void SumEach(const Float16 (&sums)[kTileRows * kTileTokens], float* out) {
-    __m256 eight[4];
-    for (int i = 0; i < 4; ++i) eight[i] = _mm256_add_ps(sums[i].low, sums[i].high);
-    __m256d four[2];  // sums[2 * i] in the low half, sums[2 * i + 1] in the high one
-    for (int i = 0; i < 2; ++i) {
-      four[i] = _mm256_castps_pd(_mm256_add_ps(_mm256_permute2f128_ps(eight[2 * i], eight[2 * i + 1], 0x20),
-                                               _mm256_permute2f128_ps(eight[2 * i], eight[2 * i + 1], 0x31)));
-    }
-    const __m256 two = _mm256_add_ps(_mm256_castpd_ps(_mm256_unpacklo_pd(four[0], four[1])),
-                                     _mm256_castpd_ps(_mm256_unpackhi_pd(four[0], four[1])));
-    float one[8];  // in the even lanes: sums[0], sums[2], sums[1], sums[3]
-    _mm256_storeu_ps(one, _mm256_add_ps(two, _mm256_movehdup_ps(two)));
-    out[0] = one[0];
-    out[1] = one[4];
-    out[2] = one[2];
-    out[3] = one[6];
+  // out[i] = the lanes of sums[i], folded 16 -> 8 -> 4 -> 2 -> 1: two vectors at a time share each fold. No
+  // loops: GCC would keep the sums in memory for them.
+  [[gnu::always_inline]] static void SumEach(const Float16 (&sums)[kTileRows * kTileTokens], float* out) {
+    const __m256d a = FoldHalves(Fold(sums[0]), Fold(sums[1]));
+    const __m256d b = FoldHalves(Fold(sums[2]), Fold(sums[3]));
+    const __m256 pairs =
+        _mm256_add_ps(_mm256_castpd_ps(_mm256_unpacklo_pd(a, b)), _mm256_castpd_ps(_mm256_unpackhi_pd(a, b)));
+    // In the even lanes: sums[0], sums[2], sums[1], sums[3].
+    const __m256 lanes = _mm256_add_ps(pairs, _mm256_movehdup_ps(pairs));
+    const __m128 low = _mm256_castps256_ps128(lanes);
+    const __m128 high = _mm256_extractf128_ps(lanes, 1);
+    const __m128 ordered = _mm_unpacklo_ps(low, high);       // sums[0], sums[1]
+    const __m128 ordered_high = _mm_unpackhi_ps(low, high);  // sums[2], sums[3]
+    _mm_storeu_ps(out, _mm_movelh_ps(ordered, ordered_high));
+  }
+  static __m256 Fold(Float16 v) { return _mm256_add_ps(v.low, v.high); }
+  // The sums of a in the lower half of the result, those of b in the upper one.
+  static __m256d FoldHalves(__m256 a, __m256 b) {
+    return _mm256_castps_pd(
+        _mm256_add_ps(_mm256_permute2f128_ps(a, b, 0x20), _mm256_permute2f128_ps(a, b, 0x31)));
   }
   // Lanes 0..7 and 8..15.
   static __m256 Low(Float16 v) { return v.low; }

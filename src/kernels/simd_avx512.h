@@ -48,26 +48,31 @@ struct Simd {
   static Float16 KeepAtLeast(Float16 x, Float16 bound, Float16 value) {
     return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, bound, _CMP_GE_OQ), value);
   }
-  // out[i] = the lanes of sums[i], folded 16 -> 8 -> 4 -> 2 -> 1: two vectors at a time share each fold.
-  static void SumEach(const Float16 (&sums)[kTileRows * kTileTokens], float* out) {
-    Float16 eight[8];
-    for (int i = 0; i < 8; ++i) {
-      eight[i] = Add(_mm512_mask_blend_ps(0xff00, sums[i], sums[i + 8]),
-                     _mm512_shuffle_f32x4(sums[i], sums[i + 8], 0x4e));
-    }
-    Float16 four[4];
-    for (int i = 0; i < 4; ++i) {
-      const Float16 other = _mm512_mask_blend_ps(0xf0f0, eight[i + 4], eight[i]);
-      four[i] =
-          Add(_mm512_mask_blend_ps(0xf0f0, eight[i], eight[i + 4]), _mm512_shuffle_f32x4(other, other, 0xb1));
-    }
-    Float16 two[2];
-    for (int i = 0; i < 2; ++i) {
-      const Float16 other = _mm512_mask_blend_ps(0xcccc, four[i + 2], four[i]);
-      two[i] = Add(_mm512_mask_blend_ps(0xcccc, four[i], four[i + 2]), _mm512_permute_ps(other, 0x4e));
-    }
-    const Float16 other = _mm512_mask_blend_ps(0xaaaa, two[1], two[0]);
-    Store(out, Add(_mm512_mask_blend_ps(0xaaaa, two[0], two[1]), _mm512_permute_ps(other, 0xb1)));
+  // out[i] = the lanes of sums[i], folded 16 -> 8 -> 4 -> 2 -> 1: two vectors at a time share each fold. No
+  // loops: GCC would keep the sums in memory for them.
+  [[gnu::always_inline]] static void SumEach(const Float16 (&sums)[kTileRows * kTileTokens], float* out) {
+    const Float16 a = FoldQuarters(FoldHalves(sums[0], sums[8]), FoldHalves(sums[4], sums[12]));
+    const Float16 b = FoldQuarters(FoldHalves(sums[1], sums[9]), FoldHalves(sums[5], sums[13]));
+    const Float16 c = FoldQuarters(FoldHalves(sums[2], sums[10]), FoldHalves(sums[6], sums[14]));
+    const Float16 d = FoldQuarters(FoldHalves(sums[3], sums[11]), FoldHalves(sums[7], sums[15]));
+    Store(out, FoldLanes(FoldPairs(a, c), FoldPairs(b, d)));
+  }
+  // The result holds the sums of a in its lower half, or even quarters, pairs or lanes, those of b in the
+  // others.
+  static Float16 FoldHalves(Float16 a, Float16 b) {
+    return Add(_mm512_mask_blend_ps(0xff00, a, b), _mm512_shuffle_f32x4(a, b, 0x4e));
+  }
+  static Float16 FoldQuarters(Float16 a, Float16 b) {
+    const Float16 other = _mm512_mask_blend_ps(0xf0f0, b, a);
+    return Add(_mm512_mask_blend_ps(0xf0f0, a, b), _mm512_shuffle_f32x4(other, other, 0xb1));
+  }
+  static Float16 FoldPairs(Float16 a, Float16 b) {
+    const Float16 other = _mm512_mask_blend_ps(0xcccc, b, a);
+    return Add(_mm512_mask_blend_ps(0xcccc, a, b), _mm512_permute_ps(other, 0x4e));
+  }
+  static Float16 FoldLanes(Float16 a, Float16 b) {
+    const Float16 other = _mm512_mask_blend_ps(0xaaaa, b, a);
+    return Add(_mm512_mask_blend_ps(0xaaaa, a, b), _mm512_permute_ps(other, 0xb1));
   }
   // Lanes 0..7 and 8..15.
   static __m256 Low(Float16 v) { return _mm512_castps512_ps256(v); }

@@ -6,6 +6,7 @@
 // the cache's type before anyone reads them, so that a chunk boundary changes nothing.
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "kernels/rope.h"
@@ -15,6 +16,10 @@
 
 namespace mimo {
 namespace {
+
+constexpr size_t kQkvPartsMax = 3;
+// Copying the keys of fewer tokens takes less time than starting a loop over threads.
+constexpr uint32_t kTokensOfLoop = 8;
 
 class AttentionStep {
  public:
@@ -26,18 +31,17 @@ class AttentionStep {
     Project();
     step_.pool->ParallelFor(step_.num_tokens, [&](uint32_t token, uint32_t) { RotateAndStore(token); });
     Attend();
-    if (!kv_.is_paged()) {
-      step_.pool->ParallelFor(geometry_.num_key_value_heads,
-                              [&](uint32_t head, uint32_t) { FillRings(head); });
-    }
+    if (!kv_.is_paged()) FillRings();
   }
 
  private:
   void Project() {
-    const std::span<const float* const> x_rows = {step_.normed.pointers(), step_.num_tokens};
-    for (const QkvProjection::Part& part : weights_.qkv.parts) {
-      step_.MatMul(part.matrix, x_rows, step_.qkv.row(0) + part.offset, step_.qkv.row_size());
+    std::array<Product, kQkvPartsMax> products;
+    const std::span<const QkvProjection::Part> parts = weights_.qkv.parts;
+    for (size_t i = 0; i < parts.size(); ++i) {
+      products[i] = {&parts[i].matrix, step_.qkv.row(0) + parts[i].offset, step_.qkv.row_size()};
     }
+    step_.MatMul(std::span(products).first(parts.size()), {step_.normed.pointers(), step_.num_tokens});
   }
 
   void AddBiases(float* qkv) const {
@@ -206,6 +210,15 @@ class AttentionStep {
     step_.piece_partials.Allocate(step_.piece_partials_bytes);
   }
 
+  void FillRings() {
+    const auto fill = [&](uint32_t head, uint32_t /*thread*/) { FillRings(head); };
+    if (step_.num_tokens < kTokensOfLoop) {
+      for (uint32_t head = 0; head < geometry_.num_key_value_heads; ++head) fill(head, 0);
+    } else {
+      step_.pool->ParallelFor(geometry_.num_key_value_heads, fill);
+    }
+  }
+
   void FillRings(uint32_t head) {
     for (uint32_t token = 0; token < step_.num_tokens; ++token) {
       const TokenPlace& place = step_.places[token];
@@ -233,9 +246,9 @@ void AttentionLayer(ForwardStep& step, const AttentionWeights& weights, uint32_t
                                           : step.config->MtpAttention();
   AttentionStep(step, weights, geometry, KvAccess(kv, layer_index), kv.options().type).Run();
   step.MatMul(weights.o_proj, step.attention, &step.projected);
-  for (uint32_t token = 0; token < step.num_tokens; ++token) {
+  step.pool->ParallelFor(step.num_tokens, [&](uint32_t token, uint32_t) {
     step.kernels->add_scaled(step.projected.row(token), 1.0F, step.config->hidden_size, step.x.row(token));
-  }
+  });
 }
 
 }  // namespace mimo

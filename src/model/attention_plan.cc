@@ -12,7 +12,7 @@ constexpr uint32_t kBlockRows = 64;
 // Tasks per thread below which whole blocks would leave threads idle at the end.
 constexpr uint32_t kTasksPerThread = 4;
 
-// Partial results of a split layer. One token of Flash at 1,048,576 tokens of context takes 36 MB.
+// Partial results of a split layer. One token of Flash at 1,048,576 tokens of context takes 34 MB.
 constexpr size_t kPartialsBytesMax = size_t{256} << 20;
 
 uint32_t GroupSize(const AttentionGeometry& geometry) {

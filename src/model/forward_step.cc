@@ -3,23 +3,36 @@
 #include <algorithm>
 
 namespace mimo {
+namespace {
 
-void ForwardStep::MatMul(const MatrixView& weights, std::span<const float* const> x_rows, float* out,
-                         size_t out_stride) {
-  if (observer != nullptr) observer->Observe(weights, x_rows);
-  const QuantizedRow* const quantized = Quantize(weights, x_rows);
-  const uint32_t num_tasks = (weights.rows + kRowsPerTask - 1) / kRowsPerTask;
+uint32_t NumTasks(const MatrixView& weights) { return (weights.rows + kRowsPerTask - 1) / kRowsPerTask; }
+
+}  // namespace
+
+void ForwardStep::MatMul(std::span<const Product> products, std::span<const float* const> x_rows) {
+  // One quantised copy of the rows serves all products that want its form.
+  const QuantizedRow* quantized[kNumRowForms] = {};
+  uint32_t num_tasks = 0;
+  for (const Product& product : products) {
+    if (observer != nullptr) observer->Observe(*product.weights, x_rows);
+    const QuantizedRow*& rows = quantized[static_cast<size_t>(kernels->row_form(*product.weights))];
+    if (rows == nullptr) rows = Quantize(*product.weights, x_rows);
+    num_tasks += NumTasks(*product.weights);
+  }
   pool->ParallelFor(num_tasks, [&](uint32_t task, uint32_t thread) {
+    const Product* product = products.data();
+    for (; task >= NumTasks(*product->weights); ++product) task -= NumTasks(*product->weights);
+    const MatrixView& weights = *product->weights;
     const uint32_t begin = task * kRowsPerTask;
     kernels->matmul({.weights = &weights,
                      .x_rows = x_rows.data(),
-                     .quantized_rows = quantized,
+                     .quantized_rows = quantized[static_cast<size_t>(kernels->row_form(weights))],
                      .panel_scratch = threads[thread].panel.get(),
                      .num_tokens = static_cast<uint32_t>(x_rows.size()),
                      .row_begin = begin,
                      .row_end = std::min(weights.rows, begin + kRowsPerTask),
-                     .out = out + begin,
-                     .out_stride = out_stride});
+                     .out = product->out + begin,
+                     .out_stride = product->out_stride});
   });
 }
 

@@ -64,6 +64,13 @@ struct RopeTable {
   std::vector<float> sines;
 };
 
+// A matrix and where its product with the rows of a step goes.
+struct Product {
+  const MatrixView* weights = nullptr;
+  float* out = nullptr;  // [tokens, out_stride]
+  size_t out_stride = 0;
+};
+
 struct ThreadScratch {
   AlignedScratch attention;        // of the attention kernel, AttentionPlan::ScratchFloats
   AlignedScratch partials[2];      // AttentionPlan::PartialFloats of a whole block
@@ -119,8 +126,14 @@ struct ForwardStep {
   // The same for the rows of `normed`, one for each slot of the routing.
   const QuantizedRow* QuantizeSlots(const MatrixView& weights);
 
-  // out[t * out_stride + r] = (weights . x_rows[t])[r] for each t, in parallel slices of kRowsPerTask rows.
-  void MatMul(const MatrixView& weights, std::span<const float* const> x_rows, float* out, size_t out_stride);
+  // out[t * out_stride + r] = (weights . x_rows[t])[r] for each t and product, in parallel slices of
+  // kRowsPerTask rows of all of them.
+  void MatMul(std::span<const Product> products, std::span<const float* const> x_rows);
+  void MatMul(const MatrixView& weights, std::span<const float* const> x_rows, float* out,
+              size_t out_stride) {
+    const Product product = {&weights, out, out_stride};
+    MatMul({&product, 1}, x_rows);
+  }
   // The same for every token of the step, into the rows of `out`.
   void MatMul(const MatrixView& weights, const RowBuffer& rows, RowBuffer* out) {
     MatMul(weights, {rows.pointers(), num_tokens}, out->row(0), out->row_size());

@@ -187,11 +187,11 @@ void SparseLayer(ForwardStep& step, const MoeWeights& weights) {
   const RouterOptions options = {.num_experts_per_tok = per_token,
                                  .norm_topk_prob = step.config->norm_topk_prob,
                                  .routed_scaling_factor = step.config->routed_scaling_factor};
-  for (uint32_t token = 0; token < step.num_tokens; ++token) {
+  step.pool->ParallelFor(step.num_tokens, [&](uint32_t token, uint32_t) {
     const size_t first = size_t{token} * per_token;
     SelectExperts({step.router.row(token), num_experts}, weights.e_score_correction_bias, options,
                   {step.chosen.data() + first, per_token}, {step.chosen_weights.data() + first, per_token});
-  }
+  });
   GroupByExpert(step, num_experts, &step.routing);
   ExpertStep(step, weights.experts).Run();
 }

@@ -19,7 +19,7 @@ struct QkvProjection {
     uint32_t offset = 0;      // of this matrix's output in the buffer
     std::vector<float> bias;  // [matrix.rows] or empty
   };
-  std::vector<Part> parts;
+  std::vector<Part> parts;  // one or three
   uint32_t width = 0;
   std::vector<uint32_t> q_offsets;  // [num_attention_heads]
   std::vector<uint32_t> k_offsets;  // [num_key_value_heads]
