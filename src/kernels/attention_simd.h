@@ -30,11 +30,7 @@ inline Float16 LoadElements(const Bf16* p) { return Simd::FromBf16(p); }
 inline Float16 BlockScale(const std::byte* scale) {
   uint16_t bits = 0;
   std::memcpy(&bits, scale, sizeof(bits));
-  return Simd::Broadcast(_mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(bits))));
-}
-
-inline __m128i SixteenBytes(const std::byte* at) {
-  return _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
+  return Simd::Broadcast(FromFp16Bits(bits));
 }
 
 // Write the 32 columns of the block at `at`. scale * code in float32 is exact: 11 bits times 8.
@@ -45,20 +41,16 @@ template <>
 inline void DecodeBlock<BlockQ80>(const std::byte* at, float* out) {
   const std::byte* const codes = at + offsetof(BlockQ80, codes);
   const Float16 scale = BlockScale(at + offsetof(BlockQ80, scale));
-  Simd::Store(out, Simd::Multiply(scale, Simd::FromInt8(SixteenBytes(codes))));
-  Simd::Store(out + kLanes, Simd::Multiply(scale, Simd::FromInt8(SixteenBytes(codes + kLanes))));
+  Simd::Store(out, Simd::Multiply(scale, FromInt8(codes)));
+  Simd::Store(out + kLanes, Simd::Multiply(scale, FromInt8(codes + kLanes)));
 }
 
 template <>
 inline void DecodeBlock<BlockQ40>(const std::byte* at, float* out) {
-  const __m128i codes = SixteenBytes(at + offsetof(BlockQ40, codes));
-  const __m128i low_bits = _mm_set1_epi8(15);
-  const __m128i middle = _mm_set1_epi8(8);
-  const __m128i low = _mm_sub_epi8(_mm_and_si128(codes, low_bits), middle);
-  const __m128i high = _mm_sub_epi8(_mm_and_si128(_mm_srli_epi16(codes, 4), low_bits), middle);
+  const TwoFloat16 codes = FromNibbles(at + offsetof(BlockQ40, codes));
   const Float16 scale = BlockScale(at + offsetof(BlockQ40, scale));
-  Simd::Store(out, Simd::Multiply(scale, Simd::FromInt8(low)));
-  Simd::Store(out + kLanes, Simd::Multiply(scale, Simd::FromInt8(high)));
+  Simd::Store(out, Simd::Multiply(scale, codes.first));
+  Simd::Store(out + kLanes, Simd::Multiply(scale, codes.second));
 }
 
 // Writes PaddedDim(dim) floats.

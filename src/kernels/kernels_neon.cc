@@ -1,5 +1,5 @@
 // The variant for 64-bit Arm with dot products (Armv8.2 and later). Each of the SIMD headers builds on the
-// ones before it, so their order is fixed. Attention is the plain twin's: attention_simd.h knows x86 only.
+// ones before it, so their order is fixed.
 
 #include <array>
 #include <utility>
@@ -7,6 +7,7 @@
 // clang-format off
 #include "kernels/simd_neon.h"
 #include "kernels/simd_math.h"
+#include "kernels/attention_simd.h"
 #include "kernels/elementwise_simd.h"
 #include "kernels/matmul_simd.h"
 #include "kernels/integers_neon.h"
@@ -19,9 +20,8 @@
 namespace mimo {
 
 const Kernels& NeonKernels() {
-  static const Kernels kKernels = {"neon",        MatMulAnyLayout, true,
-                                   FormForPanels, QuantizeRow,     ReferenceKernels().attention,
-                                   RmsNorm,       SiluMultiply,    AddScaled};
+  static constexpr Kernels kKernels = {"neon",    MatMulAnyLayout, true,         FormForPanels, QuantizeRow,
+                                       Attention, RmsNorm,         SiluMultiply, AddScaled};
   return kKernels;
 }
 

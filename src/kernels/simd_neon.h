@@ -150,6 +150,20 @@ inline Simd::Float16 FromE2M1(const std::byte* at) {
   return Simd::FromInt8(vqtbl1q_s8(vld1q_s8(kDoubled), codes));
 }
 
+struct TwoFloat16 {
+  Simd::Float16 first;
+  Simd::Float16 second;
+};
+
+// The low nibbles of 16 bytes, then the high ones, each less 8.
+inline TwoFloat16 FromNibbles(const std::byte* at) {
+  const uint8x16_t codes = vld1q_u8(reinterpret_cast<const uint8_t*>(at));
+  const int8x16_t low = vreinterpretq_s8_u8(vandq_u8(codes, vdupq_n_u8(15)));
+  const int8x16_t high = vreinterpretq_s8_u8(vshrq_n_u8(codes, 4));
+  const int8x16_t middle = vdupq_n_s8(8);
+  return {Simd::FromInt8(vsubq_s8(low, middle)), Simd::FromInt8(vsubq_s8(high, middle))};
+}
+
 // One binary16 number.
 inline float FromFp16Bits(uint16_t bits) { return vgetq_lane_f32(Simd::FromFp16(vdup_n_u16(bits)), 0); }
 

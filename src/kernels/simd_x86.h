@@ -42,6 +42,20 @@ inline Simd::Float16 FromE2M1(const std::byte* at) {
   return Simd::FromInt8(_mm_shuffle_epi8(doubled, codes));
 }
 
+struct TwoFloat16 {
+  Simd::Float16 first;
+  Simd::Float16 second;
+};
+
+// The low nibbles of 16 bytes, then the high ones, each less 8.
+inline TwoFloat16 FromNibbles(const std::byte* at) {
+  const __m128i codes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
+  const __m128i low = _mm_and_si128(codes, _mm_set1_epi8(15));
+  const __m128i high = _mm_and_si128(_mm_srli_epi16(codes, 4), _mm_set1_epi8(15));
+  const __m128i middle = _mm_set1_epi8(8);
+  return {Simd::FromInt8(_mm_sub_epi8(low, middle)), Simd::FromInt8(_mm_sub_epi8(high, middle))};
+}
+
 // One binary16 number.
 inline float FromFp16Bits(uint16_t bits) { return _cvtsh_ss(bits); }
 
