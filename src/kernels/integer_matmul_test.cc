@@ -45,15 +45,13 @@ std::string Describe(const Product& product) {
          std::to_string(product.cols) + "] x " + std::to_string(product.num_tokens);
 }
 
-void ExpectTwinBits(const Product& product, std::mt19937_64& random) {
-  const RandomMatrix matrix(product.type, product.rows, product.cols, random);
-  const Panels panels(matrix.view());
+void ExpectTwinBitsOf(const MatrixView& weights, const Product& product, const std::vector<float>& values) {
+  const Panels panels(weights);
   const RowForm form = FormOf(product.type);
-  const QuantizedRows x(RandomFloats(size_t{product.num_tokens} * product.cols, random), product.num_tokens,
-                        form, nullptr);
+  const QuantizedRows x(values, product.num_tokens, form, nullptr);
   std::vector<float> expected(size_t{product.num_tokens} * product.rows);
   AlignedBytes scratch(PanelScratchBytes(product.cols));
-  MatMulArgs args = {.weights = &matrix.view(),
+  MatMulArgs args = {.weights = &weights,
                      .quantized_rows = x.rows().data(),
                      .panel_scratch = scratch.data(),
                      .num_tokens = product.num_tokens,
@@ -70,6 +68,11 @@ void ExpectTwinBits(const Product& product, std::mt19937_64& random) {
     kernels->matmul(args);
     EXPECT_EQ(actual, expected) << kernels->name << " " << Describe(product);
   }
+}
+
+void ExpectTwinBits(const Product& product, std::mt19937_64& random) {
+  const RandomMatrix matrix(product.type, product.rows, product.cols, random);
+  ExpectTwinBitsOf(matrix.view(), product, RandomFloats(size_t{product.num_tokens} * product.cols, random));
 }
 
 TEST(IntegerMatMul, HasThePlainTwinsBitsInEveryShape) {
@@ -93,6 +96,60 @@ TEST(IntegerMatMul, HasThePlainTwinsBitsInLargeRandomShapes) {
       const uint32_t cols = GeometryOf(type).columns * static_cast<uint32_t>(1 + random() % 9);
       const auto rows = static_cast<uint32_t>(1 + random() % 90);
       ExpectTwinBits({type, rows, cols, static_cast<uint32_t>(1 + random() % 40)}, random);
+    }
+  }
+}
+
+// The bytes of a block that hold its scales in floating point; all others hold codes, or integers that scale
+// them.
+struct ByteRange {
+  size_t begin;
+  size_t end;
+};
+ByteRange FloatBytes(WeightType type) {
+  const size_t end = GeometryOf(type).bytes;
+  switch (type) {
+    case WeightType::kMxFp4:
+      return {0, 0};
+    case WeightType::kMxFp4Block:
+      return {0, 1};
+    case WeightType::kQ41:
+    case WeightType::kQ51:
+    case WeightType::kQ4K:
+    case WeightType::kQ5K:
+      return {0, 4};
+    case WeightType::kQ2K:
+      return {end - 4, end};
+    case WeightType::kQ3K:
+    case WeightType::kQ6K:
+      return {end - 2, end};
+    default:
+      return {0, 2};
+  }
+}
+
+// Where sums in 16 bits would saturate first.
+TEST(IntegerMatMul, HasThePlainTwinsBitsWhereEveryCodeIsExtreme) {
+  constexpr uint32_t kRows = 9;
+  std::mt19937_64 random(6);
+  for (const WeightType type : PanelTypes()) {
+    const uint32_t cols = 2 * GeometryOf(type).columns;
+    const RandomMatrix matrix(type, kRows, cols, random);
+    const ByteRange floats = FloatBytes(type);
+    for (const int code : {0x00, 0x77, 0x7f, 0x80, 0xff}) {
+      std::vector<std::byte> data(matrix.view().data, matrix.view().data + kRows * matrix.view().row_bytes);
+      for (size_t i = 0; i < data.size(); ++i) {
+        const size_t at = i % GeometryOf(type).bytes;
+        if (at < floats.begin || at >= floats.end) data[i] = static_cast<std::byte>(code);
+      }
+      MatrixView extreme = matrix.view();
+      extreme.data = data.data();
+      for (const uint32_t num_tokens : {1U, 4U, 9U}) {
+        for (const float x : {-1.0F, 1.0F}) {  // codes of -127 or 127
+          const std::vector<float> values(size_t{num_tokens} * cols, x);
+          ExpectTwinBitsOf(extreme, {type, kRows, cols, num_tokens}, values);
+        }
+      }
     }
   }
 }
@@ -182,6 +239,31 @@ TEST(QuantizeRow, HasThePlainTwinsBits) {
       EXPECT_EQ(std::memcmp(expected.rows()[0].sums_16, actual.rows()[0].sums_16, 128), 0);
       EXPECT_EQ(std::memcmp(expected.rows()[0].sums_32, actual.rows()[0].sums_32, 64), 0);
       EXPECT_TRUE(std::isnan(expected.rows()[0].scales[800 / BlockColumns(form)]));
+    }
+  }
+}
+
+TEST(QuantizeRow, MakesZerosOfBlocksOfTinyMagnitudes) {
+  constexpr float kMin = kBlockMagnitudeMin;
+  std::vector<const Kernels*> variants = {SupportedKernels().begin(), SupportedKernels().end()};
+  variants.push_back(nullptr);  // the plain twin itself
+  for (const RowForm form : {RowForm::kInt8By32, RowForm::kInt8By256}) {
+    const uint32_t block = BlockColumns(form);
+    for (const float magnitude : {1e-45F, 1e-38F, 3e-37F, std::nextafter(kMin, 0.0F), kMin, 2 * kMin}) {
+      std::vector<float> values(2 * block, magnitude / 4);
+      values[3] = magnitude;
+      values[block + 5] = -magnitude;
+      const bool is_tiny = magnitude < kMin;
+      for (const Kernels* kernels : variants) {
+        const QuantizedRows rows(values, 1, form, kernels);
+        const QuantizedRow& row = rows.rows()[0];
+        EXPECT_EQ(row.scales[0], is_tiny ? 0.0F : magnitude / 127.0F);
+        EXPECT_EQ(row.codes[3], is_tiny ? 0 : 127);
+        EXPECT_EQ(row.codes[block + 5], is_tiny ? 0 : -127);
+        EXPECT_EQ(row.codes[0], is_tiny ? 0 : 32);
+        EXPECT_EQ(row.sums_16[0], is_tiny ? 0 : 15 * 32 + 127);
+        EXPECT_EQ(row.sums_32[0], is_tiny ? 0 : 31 * 32 + 127);
+      }
     }
   }
 }

@@ -47,9 +47,10 @@ void QuantizeRow(const float* x, uint32_t cols, RowForm form, const QuantizedRow
     const uint32_t bits = LargestMagnitudeBits(x + begin, block);
     float largest;
     std::memcpy(&largest, &bits, sizeof(largest));
+    if (largest < kBlockMagnitudeMin) largest = 0;
     const bool is_finite = bits < kInfinityBits;
     out.scales[begin / block] = is_finite ? largest / 127.0F : std::numeric_limits<float>::quiet_NaN();
-    const __m256 inverse = _mm256_set1_ps(is_finite && bits > 0 ? 127.0F / largest : 0.0F);
+    const __m256 inverse = _mm256_set1_ps(is_finite && largest > 0 ? 127.0F / largest : 0.0F);
     for (uint32_t c = begin; c < begin + block; c += 32) {
       int16_t* const sums = out.sums_16 + c / 16;
       if (is_finite) {

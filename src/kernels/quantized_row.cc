@@ -15,6 +15,7 @@ void QuantizeBlock(const float* x, uint32_t columns, int8_t* codes, float* scale
     largest = std::max(largest, std::fabs(x[c]));
     is_finite = is_finite && std::isfinite(x[c]);
   }
+  if (largest < kBlockMagnitudeMin) largest = 0;
   const float inverse = largest > 0 && is_finite ? 127.0F / largest : 0.0F;
   for (uint32_t c = 0; c < columns; ++c) {
     codes[c] = is_finite ? static_cast<int8_t>(std::nearbyint(x[c] * inverse)) : int8_t{0};

@@ -16,6 +16,10 @@
 
 namespace mimo {
 
+// Blocks of smaller magnitudes become zeros, with a scale of 0: their scale would not be a normal number, and
+// a little further down its inverse would be infinite.
+constexpr float kBlockMagnitudeMin = 0x1p-119F;
+
 // What a kernel variant wants to read of its inputs.
 enum class RowForm : uint8_t {
   kFloat32,
@@ -37,7 +41,8 @@ constexpr uint32_t Bf16RowColumns(uint32_t cols) {
 }
 
 // Int8: x[c] is about scales[c / block] * codes[c]. |codes[c]| <= 127; the error is at most scale / 2, and
-// scale is the block's largest magnitude / 127. A block with a value that is not finite has NaN as its scale.
+// scale is the block's largest magnitude / 127. A block with a value that is not finite has NaN as its scale;
+// one without a magnitude of kBlockMagnitudeMin is all zeros.
 //
 // Bf16: x[c], rounded to nearest, ties to even: off by at most 2^-9 |x[c]|. Magnitudes above 2^128 - 2^119
 // become infinite, NaN stays NaN, magnitudes below 2^-126 become zero: the instruction that multiplies would
