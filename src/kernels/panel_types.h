@@ -26,8 +26,8 @@ using Word16 = Integers::Word16;
 
 // One block of a panel.
 struct PanelBlock {
+  const std::byte* lead = nullptr;
   const std::byte* lines = nullptr;
-  const std::byte* plane = nullptr;
   const std::byte* Line(uint32_t index) const { return lines + size_t{index} * 64; }
 };
 
@@ -62,7 +62,7 @@ struct Panel32 {
   static constexpr uint32_t Column(uint32_t /*group*/, uint32_t step, uint32_t half) {
     return half * 16 + step * 4;
   }
-  static Float16 Scale(const PanelBlock& block) { return Simd::FromFp16(block.plane); }
+  static Float16 Scale(const PanelBlock& block) { return Simd::FromFp16(block.lead); }
 };
 
 struct Q80Panel : Panel32 {
@@ -160,7 +160,7 @@ struct MxFp4Panel : Panel32 {
   }
   // 2^(e - 127) / 2, NaN for e = 255.
   static Float16 Scale(const PanelBlock& block) {
-    const Word16 exponents = Integers::FromUint8(block.plane);
+    const Word16 exponents = Integers::FromUint8(block.lead);
     // 2^-127 has no exponent bits: it is the subnormal number whose upper fraction bit is set. So is a NaN's.
     const Word16 is_nan = Integers::ShiftRight(Integers::Add(exponents, Integers::Set(1)), 8);
     const Word16 is_zero = Integers::ShiftRight(Integers::Subtract(Integers::Set(256), exponents), 8);
@@ -257,7 +257,7 @@ struct Q6KPanel : Panel256 {
   static constexpr uint32_t Column(uint32_t group, uint32_t step, uint32_t half) {
     return group / 4 * 128 + half * 64 + group % 4 * 16 + step * 4;
   }
-  static Float16 Scale(const PanelBlock& block) { return Simd::FromFp16(block.plane); }
+  static Float16 Scale(const PanelBlock& block) { return Simd::FromFp16(block.lead); }
   static TwoCodes Codes(const PanelBlock& block, uint32_t group, uint32_t step) {
     const TwoCodes low = Nibbles(block.Line(20 + group * 4 + step));
     const Word16 pairs = Integers::Load(block.Line(4 + group / 4 * 8 + group % 2 * 4 + step));
@@ -319,7 +319,7 @@ struct Q3KPanel : TwoBitPanel {
   static constexpr WeightType kType = WeightType::kQ3K;
   static constexpr bool kHasMinimum = false;
   static constexpr int32_t kOffset = 4;
-  static Float16 Scale(const PanelBlock& block) { return Simd::FromFp16(block.plane); }
+  static Float16 Scale(const PanelBlock& block) { return Simd::FromFp16(block.lead); }
   static TwoCodes Codes(const PanelBlock& block, uint32_t group, uint32_t step) {
     const TwoCodes low = TwoBits(block, 11, group, step);
     const Word16 bits = Integers::Load(block.Line(3 + group % 2 * 4 + step));
