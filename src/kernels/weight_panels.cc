@@ -14,12 +14,20 @@ constexpr size_t kLineBytes = 64;
 // The blocks of sixteen rows at the same columns.
 using SixteenBlocks = std::array<const std::byte*, kPanelRows>;
 
-// Word k of line i = word i of the row k's block, from byte `offset` of the block on.
-void WriteLines(const SixteenBlocks& blocks, size_t offset, size_t num_lines, std::byte* lines) {
+// Word r of line i = word i of row r's block, from byte `offset` of the block on.
+void WriteLines(const SixteenBlocks& blocks, size_t offset, size_t num_lines, std::byte* lines,
+                size_t distance = kLineBytes) {
   for (size_t row = 0; row < kPanelRows; ++row) {
     const std::byte* const from = blocks[row] + offset;
-    for (size_t i = 0; i < num_lines; ++i) std::memcpy(lines + i * kLineBytes + row * 4, from + i * 4, 4);
+    for (size_t i = 0; i < num_lines; ++i) std::memcpy(lines + i * distance + row * 4, from + i * 4, 4);
   }
+}
+
+// Lines of upper bits and of codes in turn: both are read together.
+void WriteInTurn(const SixteenBlocks& blocks, size_t upper, size_t codes, size_t num_lines,
+                 std::byte* lines) {
+  WriteLines(blocks, upper, num_lines, lines, 2 * kLineBytes);
+  WriteLines(blocks, codes, num_lines, lines + kLineBytes, 2 * kLineBytes);
 }
 
 void WriteHalves(const SixteenBlocks& blocks, size_t offset, std::byte* out) {
@@ -84,16 +92,16 @@ void PackBlock32(WeightType type, const SixteenBlocks& blocks, std::byte* lead, 
       WriteLines(blocks, offsetof(BlockMxFp4, codes), 4, out);
       return WriteBytes(blocks, offsetof(BlockMxFp4, scale), lead);
     case WeightType::kQ50:
-      WriteLines(blocks, offsetof(BlockQ50, codes), 4, out);
-      WriteFifthBits(blocks, offsetof(BlockQ50, high_bits), out + 4 * kLineBytes);
+      WriteFifthBits(blocks, offsetof(BlockQ50, high_bits), out);
+      WriteLines(blocks, offsetof(BlockQ50, codes), 4, out + kLineBytes);
       return WriteHalves(blocks, offsetof(BlockQ50, scale), lead);
     case WeightType::kQ41:
       WriteScaleAndMinimum(blocks, offsetof(BlockQ41, scale), offsetof(BlockQ41, minimum), out);
       return WriteLines(blocks, offsetof(BlockQ41, codes), 4, out + kLineBytes);
     case WeightType::kQ51:
       WriteScaleAndMinimum(blocks, offsetof(BlockQ51, scale), offsetof(BlockQ51, minimum), out);
-      WriteLines(blocks, offsetof(BlockQ51, codes), 4, out + kLineBytes);
-      return WriteFifthBits(blocks, offsetof(BlockQ51, high_bits), out + 5 * kLineBytes);
+      WriteFifthBits(blocks, offsetof(BlockQ51, high_bits), out + kLineBytes);
+      return WriteLines(blocks, offsetof(BlockQ51, codes), 4, out + 2 * kLineBytes);
     default:
       MIMO_CHECK(false);
   }
@@ -110,8 +118,8 @@ void PackBlock256(WeightType type, const SixteenBlocks& blocks, std::byte* lead,
       return WriteLines(blocks, offsetof(BlockQ2K, codes), 16, out + 5 * kLineBytes);
     case WeightType::kQ3K:
       WriteLines(blocks, offsetof(BlockQ3K, scales), 3, out);
-      WriteLines(blocks, offsetof(BlockQ3K, high_bits), 8, out + 3 * kLineBytes);
-      WriteLines(blocks, offsetof(BlockQ3K, codes), 16, out + 11 * kLineBytes);
+      WriteInTurn(blocks, offsetof(BlockQ3K, high_bits), offsetof(BlockQ3K, codes), 8, out + 3 * kLineBytes);
+      WriteLines(blocks, offsetof(BlockQ3K, codes) + 32, 8, out + 19 * kLineBytes);
       return WriteHalves(blocks, offsetof(BlockQ3K, scale), lead);
     case WeightType::kQ4K:
       WriteScaleAndMinimum(blocks, offsetof(BlockQ4K, scale), offsetof(BlockQ4K, minimum), out);
@@ -122,12 +130,16 @@ void PackBlock256(WeightType type, const SixteenBlocks& blocks, std::byte* lead,
       WriteScaleAndMinimum(blocks, offsetof(BlockQ5K, scale), offsetof(BlockQ5K, minimum), out);
       WriteLines(blocks, offsetof(BlockQ5K, scales), 3, out + kLineBytes);
       SwapMiddleBytes(out + kLineBytes, 3);
-      WriteLines(blocks, offsetof(BlockQ5K, high_bits), 8, out + 4 * kLineBytes);
-      return WriteLines(blocks, offsetof(BlockQ5K, codes), 32, out + 12 * kLineBytes);
+      WriteInTurn(blocks, offsetof(BlockQ5K, high_bits), offsetof(BlockQ5K, codes), 8, out + 4 * kLineBytes);
+      return WriteLines(blocks, offsetof(BlockQ5K, codes) + 32, 24, out + 20 * kLineBytes);
     case WeightType::kQ6K:
       WriteLines(blocks, offsetof(BlockQ6K, scales), 4, out);
-      WriteLines(blocks, offsetof(BlockQ6K, high_bits), 16, out + 4 * kLineBytes);
-      WriteLines(blocks, offsetof(BlockQ6K, codes), 32, out + 20 * kLineBytes);
+      for (size_t half = 0; half < 2; ++half) {
+        const size_t upper = offsetof(BlockQ6K, high_bits) + half * 32;
+        const size_t codes = offsetof(BlockQ6K, codes) + half * 64;
+        WriteInTurn(blocks, upper, codes, 8, out + (4 + half * 24) * kLineBytes);
+        WriteLines(blocks, codes + 32, 8, out + (20 + half * 24) * kLineBytes);
+      }
       return WriteHalves(blocks, offsetof(BlockQ6K, scale), lead);
     case WeightType::kIq4Xs:
       WriteScaleAndMinimum(blocks, offsetof(BlockIq4Xs, scale), offsetof(BlockIq4Xs, scales_high), out);
