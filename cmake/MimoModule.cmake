@@ -1,8 +1,8 @@
 # mimo_module(NAME [DEPENDS target...]) declares the library `mimo_NAME` from every .cc of the current folder.
 #
 # The file name says what a source is: x_test.cc goes to the test program, x_bench.cc to the benchmark program,
-# x_fuzz.cc becomes a fuzz target, x_avx2.cc, x_avxvnni.cc, x_avx512.cc, x_avx512vnni.cc and x_avx512bf16.cc get the flags of their
-# instruction set, and everything else is the library. So adding a file is all it takes to build it.
+# x_fuzz.cc becomes a fuzz target, x_avx2.cc, x_avxvnni.cc, x_avx512.cc, x_avx512vnni.cc, x_avx512bf16.cc and x_neon.cc get
+# the flags of their instruction set, and everything else is the library. So adding a file is all it takes to build it.
 
 # Everything of one kind, whatever the module: ninja unit_tests, benches, fuzzers.
 add_custom_target(unit_tests)
@@ -38,8 +38,13 @@ function(mimo_module name)
   if(NOT CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
     list(FILTER sources EXCLUDE REGEX "_avx(2|vnni|512|512vnni|512bf16)\\.cc$")
   endif()
+  if(NOT CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
+    list(FILTER sources EXCLUDE REGEX "_neon\\.cc$")
+  endif()
   foreach(source ${sources})
-    if(source MATCHES "_avx2\\.cc$")
+    if(source MATCHES "_neon\\.cc$")
+      set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "-march=armv8.2-a+dotprod")
+    elseif(source MATCHES "_avx2\\.cc$")
       set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "${MIMO_AVX2_FLAGS}")
     elseif(source MATCHES "_avxvnni\\.cc$")
       set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "${MIMO_AVX2_FLAGS};-mavxvnni")

@@ -2,6 +2,8 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#elif defined(__aarch64__)
+#include <sys/auxv.h>
 #endif
 
 #include "kernels/variants.h"
@@ -45,6 +47,8 @@ std::vector<const Kernels*> DetectSupported() {
       supported.push_back(&Avx512Bf16Kernels());
     }
   }
+#elif defined(__aarch64__)
+  if ((getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0) supported.push_back(&NeonKernels());
 #endif
   return supported;
 }

@@ -32,8 +32,7 @@ struct PlainRow {
   const std::byte* data;
 };
 
-// An E4M3 code, moved to the fields of a binary16 number, is its value / 256: both have the same 3 upper
-// mantissa bits, and the exponent biases differ by 8. The two NaN codes read as 480 here; the plain twin
+// FromFp8 gives values / 256; the scale makes up for it. The two NaN codes read as 480 here; the plain twin
 // keeps them NaN.
 struct Fp8Row {
   static constexpr uint32_t kBlockCols = kFp8BlockSize;
@@ -49,21 +48,14 @@ struct Fp8Row {
     std::memcpy(&value, scales + k / kFp8BlockSize * sizeof(float), sizeof(float));
     scale = Simd::Broadcast(value * 256.0F);
   }
-  Float16 Columns16(uint32_t k) const {
-    const __m128i codes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(data + k));
-    // Sign extension puts copies of the sign on top; after the shift one is in place and one is in the way.
-    const __m256i shifted = _mm256_slli_epi16(_mm256_cvtepi8_epi16(codes), 7);
-    const __m256i half = _mm256_and_si256(shifted, _mm256_set1_epi16(static_cast<int16_t>(0xbfff)));
-    return Simd::Multiply(Simd::FromFp16(half), scale);
-  }
+  Float16 Columns16(uint32_t k) const { return Simd::Multiply(FromFp8(data + k), scale); }
   const std::byte* At(uint32_t k) const { return data + k; }
   const std::byte* data;
   const std::byte* scales;
   Float16 scale = Simd::Zero();
 };
 
-// E2M1 codes index a table of doubled magnitudes, which are whole numbers; the halved block scale undoes it
-// exactly.
+// FromE2M1 gives doubled values, which are whole numbers; the halved block scale undoes it exactly.
 struct MxFp4Row {
   static constexpr uint32_t kBlockCols = kMxFp4BlockSize;
   MxFp4Row(const MatrixView& m, uint32_t row)
@@ -71,14 +63,7 @@ struct MxFp4Row {
   void BeginBlock(uint32_t k) {
     scale = Simd::Broadcast(E8M0ToFloat(static_cast<uint8_t>(scales[k / kMxFp4BlockSize])) * 0.5F);
   }
-  Float16 Columns16(uint32_t k) const {
-    const __m128i pairs = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(data + k / 2));
-    const __m128i low = _mm_and_si128(pairs, _mm_set1_epi8(0x0f));
-    const __m128i high = _mm_and_si128(_mm_srli_epi16(pairs, 4), _mm_set1_epi8(0x0f));
-    const __m128i codes = _mm_unpacklo_epi8(low, high);
-    const __m128i doubled = _mm_setr_epi8(0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12);
-    return Simd::Multiply(Simd::FromInt8(_mm_shuffle_epi8(doubled, codes)), scale);
-  }
+  Float16 Columns16(uint32_t k) const { return Simd::Multiply(FromE2M1(data + k / 2), scale); }
   const std::byte* At(uint32_t k) const { return data + k / 2; }
   const std::byte* data;
   const std::byte* scales;
@@ -93,12 +78,10 @@ struct Q80Row {
     block = At(k);
     uint16_t bits;
     std::memcpy(&bits, block, sizeof(bits));
-    scale = Simd::Broadcast(_cvtsh_ss(bits));
+    scale = Simd::Broadcast(FromFp16Bits(bits));
   }
   Float16 Columns16(uint32_t k) const {
-    const std::byte* const at = block + sizeof(uint16_t) + k % kQ80BlockSize;
-    const __m128i codes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
-    return Simd::Multiply(Simd::FromInt8(codes), scale);
+    return Simd::Multiply(FromInt8(block + sizeof(uint16_t) + k % kQ80BlockSize), scale);
   }
   const std::byte* At(uint32_t k) const { return data + RowBytes(WeightType::kQ80, k); }
   const std::byte* data;
@@ -133,7 +116,7 @@ struct DecodedRow {
 // 45 with; prefetching into the first-level cache 28.
 template <typename Row>
 void PrefetchNextTile(const Row& reader, uint32_t k, size_t tile_bytes) {
-  _mm_prefetch(reinterpret_cast<const char*>(reader.At(k)) + tile_bytes, _MM_HINT_T1);
+  PrefetchToL2(reader.At(k) + tile_bytes);
 }
 
 // Sums of kRows weight rows from `row` on with kTokens tokens from `token` on, written to args.out.

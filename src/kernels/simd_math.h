@@ -1,30 +1,19 @@
 #pragma once
-// What the instruction-set variants share: sums over lanes and exp. Include after simd_avx2.h or
-// simd_avx512.h, which define `Simd`.
+// What the instruction-set variants share: parts of 16 lanes and exp. Include after simd_avx2.h,
+// simd_avx512.h or simd_neon.h, which define `Simd`.
 
 #include <cstdint>
 #include <cstring>
+
+#if defined(__x86_64__)
+#include "kernels/simd_x86.h"
+#endif
 
 namespace mimo {
 namespace {
 
 constexpr uint32_t kLanes = 16;
 using Float16 = Simd::Float16;
-
-// Folds 16 -> 8 -> 4 -> 2 -> 1 lanes, always in this order.
-inline float SumLanes(Float16 v) {
-  const __m256 eight = _mm256_add_ps(Simd::Low(v), Simd::High(v));
-  __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
-  four = _mm_add_ps(four, _mm_movehl_ps(four, four));
-  return _mm_cvtss_f32(_mm_add_ss(four, _mm_movehdup_ps(four)));
-}
-
-inline float MaxLanes(Float16 v) {
-  const __m256 eight = _mm256_max_ps(Simd::Low(v), Simd::High(v));
-  __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
-  four = _mm_max_ps(four, _mm_movehl_ps(four, four));
-  return _mm_cvtss_f32(_mm_max_ss(four, _mm_movehdup_ps(four)));
-}
 
 // The first `count` < 16 floats, then zeros.
 inline Float16 LoadPartial(const float* p, uint32_t count) {

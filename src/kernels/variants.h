@@ -12,6 +12,8 @@ const Kernels& AvxVnniKernels();
 const Kernels& Avx512Kernels();
 const Kernels& Avx512VnniKernels();
 const Kernels& Avx512Bf16Kernels();
+#elif defined(__aarch64__)
+const Kernels& NeonKernels();
 #endif
 
 }  // namespace mimo
