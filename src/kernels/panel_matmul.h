@@ -29,7 +29,7 @@ inline Word16 BroadcastWord(const void* at) {
 template <typename Type, typename Set>
 constexpr uint32_t StepsTogether() {
   if (!Set::kHasPairProducts || Type::kIsWide) return 1;
-  for (uint32_t steps = Type::kSubColumns / 8; steps > 1; steps /= 2) {
+  for (uint32_t steps = std::min(Type::kSteps, Type::kSubColumns / 4); steps > 1; steps /= 2) {
     if (static_cast<int32_t>(steps) * 2 * 127 * Type::kCodeMax < 1 << 15) return steps;
   }
   return 1;
