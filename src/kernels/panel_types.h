@@ -7,9 +7,9 @@
 //   element = scale * (code - kOffset) + minimum                                             blocks of 32
 //   element = (scale * sub-block's scale) * (code - kOffset) - minimum * sub-block's minimum        of 256
 //
-// A block falls into kGroups groups of kSteps steps. A step unpacks two words of every row, which are columns
-// Column(group, step, 0) and Column(group, step, 1) and the three after each; the first words of a group
-// belong to one sub-block, the second ones to one, too.
+// with codes of at most kCodeMax. A block falls into kGroups groups of kSteps steps. A step unpacks two words
+// of every row, which are columns Column(group, step, 0) and Column(group, step, 1) and the three after each;
+// the first words of a group belong to one sub-block, the second ones to one, too.
 
 #include <array>
 #include <cstddef>
@@ -26,8 +26,8 @@ using Word16 = Integers::Word16;
 
 // One block of a panel.
 struct PanelBlock {
+  const std::byte* lead = nullptr;
   const std::byte* lines = nullptr;
-  const std::byte* plane = nullptr;
   const std::byte* Line(uint32_t index) const { return lines + size_t{index} * 64; }
 };
 
@@ -54,6 +54,7 @@ inline Word16 MoveToBit4(Word16 v, uint32_t from) {
 struct Panel32 {
   static constexpr uint32_t kBlockColumns = 32;
   static constexpr uint32_t kSubColumns = 32;
+  static constexpr int32_t kCodeMax = 15;
   static constexpr uint32_t kGroups = 1;
   static constexpr uint32_t kSteps = 4;
   static constexpr bool kHasSubScales = false;
@@ -62,11 +63,12 @@ struct Panel32 {
   static constexpr uint32_t Column(uint32_t /*group*/, uint32_t step, uint32_t half) {
     return half * 16 + step * 4;
   }
-  static Float16 Scale(const PanelBlock& block) { return Simd::FromFp16(block.plane); }
+  static Float16 Scale(const PanelBlock& block) { return Simd::FromFp16(block.lead); }
 };
 
 struct Q80Panel : Panel32 {
   static constexpr WeightType kType = WeightType::kQ80;
+  static constexpr int32_t kCodeMax = 255;
   static constexpr int32_t kOffset = 128;
   static constexpr bool kIsWide = true;
   static constexpr uint32_t Column(uint32_t /*group*/, uint32_t step, uint32_t half) {
@@ -108,16 +110,18 @@ inline TwoCodes FiveBits(const std::byte* nibbles, const std::byte* line, uint32
 
 struct Q50Panel : Panel32 {
   static constexpr WeightType kType = WeightType::kQ50;
+  static constexpr int32_t kCodeMax = 31;
   static constexpr int32_t kOffset = 16;
   static TwoCodes Codes(const PanelBlock& block, uint32_t /*group*/, uint32_t step) {
-    return FiveBits(block.Line(step), block.Line(4), step);
+    return FiveBits(block.Line(1 + step), block.Line(0), step);
   }
 };
 
 struct Q51Panel : Q41Panel {
   static constexpr WeightType kType = WeightType::kQ51;
+  static constexpr int32_t kCodeMax = 31;
   static TwoCodes Codes(const PanelBlock& block, uint32_t /*group*/, uint32_t step) {
-    return FiveBits(block.Line(1 + step), block.Line(5), step);
+    return FiveBits(block.Line(2 + step), block.Line(1), step);
   }
 };
 
@@ -140,6 +144,7 @@ constexpr std::array<uint8_t, 16> kOffsetIq4Values = OffsetTable(kIq4Values, 128
 
 struct Iq4NlPanel : Panel32 {
   static constexpr WeightType kType = WeightType::kIq4Nl;
+  static constexpr int32_t kCodeMax = 255;
   static constexpr int32_t kOffset = 128;
   static constexpr bool kIsWide = true;
   static TwoCodes Codes(const PanelBlock& block, uint32_t /*group*/, uint32_t step) {
@@ -154,13 +159,14 @@ constexpr std::array<uint8_t, 16> kOffsetE2M1 = OffsetTable(kDoubledE2M1, 12);
 template <WeightType kWeightType>
 struct MxFp4Panel : Panel32 {
   static constexpr WeightType kType = kWeightType;
+  static constexpr int32_t kCodeMax = 24;
   static constexpr int32_t kOffset = 12;
   static TwoCodes Codes(const PanelBlock& block, uint32_t /*group*/, uint32_t step) {
     return LookUpNibbles(block.Line(step), kOffsetE2M1);
   }
   // 2^(e - 127) / 2, NaN for e = 255.
   static Float16 Scale(const PanelBlock& block) {
-    const Word16 exponents = Integers::FromUint8(block.plane);
+    const Word16 exponents = Integers::FromUint8(block.lead);
     // 2^-127 has no exponent bits: it is the subnormal number whose upper fraction bit is set. So is a NaN's.
     const Word16 is_nan = Integers::ShiftRight(Integers::Add(exponents, Integers::Set(1)), 8);
     const Word16 is_zero = Integers::ShiftRight(Integers::Subtract(Integers::Set(256), exponents), 8);
@@ -229,17 +235,20 @@ struct SixBitPanel : Panel256 {
 
 struct Q4KPanel : SixBitPanel {
   static constexpr WeightType kType = WeightType::kQ4K;
+  static constexpr int32_t kCodeMax = 15;
   static TwoCodes Codes(const PanelBlock& block, uint32_t group, uint32_t step) {
     return Nibbles(block.Line(4 + group * 8 + step));
   }
 };
 
-// Bit i of the bytes of line 4 + step is the fifth bit of sub-block i.
+// From line 4 on in turn a line of fifth bits and a line of codes for the first group, then the codes of the
+// others. Bit i of the bytes of a line of fifth bits belongs to sub-block i.
 struct Q5KPanel : SixBitPanel {
   static constexpr WeightType kType = WeightType::kQ5K;
+  static constexpr int32_t kCodeMax = 31;
   static TwoCodes Codes(const PanelBlock& block, uint32_t group, uint32_t step) {
-    const TwoCodes low = Nibbles(block.Line(12 + group * 8 + step));
-    const Word16 bits = Integers::Load(block.Line(4 + step));
+    const TwoCodes low = Nibbles(block.Line(group == 0 ? 5 + 2 * step : 12 + group * 8 + step));
+    const Word16 bits = Integers::Load(block.Line(4 + 2 * step));
     return {Integers::Insert(MoveToBit4(bits, 2 * group), EveryByte(16), low.first),
             Integers::Insert(MoveToBit4(bits, 2 * group + 1), EveryByte(16), low.second)};
   }
@@ -249,6 +258,7 @@ struct Q5KPanel : SixBitPanel {
 // bits in eight: pair i of a byte belongs to the i-th 32 columns.
 struct Q6KPanel : Panel256 {
   static constexpr WeightType kType = WeightType::kQ6K;
+  static constexpr int32_t kCodeMax = 63;
   static constexpr uint32_t kSubColumns = 16;
   static constexpr uint32_t kGroups = 8;
   static constexpr uint32_t kSteps = 4;
@@ -257,10 +267,12 @@ struct Q6KPanel : Panel256 {
   static constexpr uint32_t Column(uint32_t group, uint32_t step, uint32_t half) {
     return group / 4 * 128 + half * 64 + group % 4 * 16 + step * 4;
   }
-  static Float16 Scale(const PanelBlock& block) { return Simd::FromFp16(block.plane); }
+  static Float16 Scale(const PanelBlock& block) { return Simd::FromFp16(block.lead); }
   static TwoCodes Codes(const PanelBlock& block, uint32_t group, uint32_t step) {
-    const TwoCodes low = Nibbles(block.Line(20 + group * 4 + step));
-    const Word16 pairs = Integers::Load(block.Line(4 + group / 4 * 8 + group % 2 * 4 + step));
+    const uint32_t half = 4 + group / 4 * 24;
+    const uint32_t line = group % 4 * 4 + step;  // of the sixteen
+    const TwoCodes low = Nibbles(block.Line(half + (line < 8 ? 2 * line + 1 : 8 + line)));
+    const Word16 pairs = Integers::Load(block.Line(half + line % 8 * 2));
     const uint32_t from = group % 4 / 2 * 2;
     return {Integers::Insert(MoveToBit4(pairs, from), EveryByte(0x30), low.first),
             Integers::Insert(MoveToBit4(pairs, from + 4), EveryByte(0x30), low.second)};
@@ -279,8 +291,10 @@ struct TwoBitPanel : Panel256 {
   static constexpr uint32_t Column(uint32_t group, uint32_t step, uint32_t half) {
     return group / 4 * 128 + group % 4 / 2 * 64 + half * 32 + group % 2 * 16 + step * 4;
   }
-  static TwoCodes TwoBits(const PanelBlock& block, uint32_t first_line, uint32_t group, uint32_t step) {
-    const Word16 pairs = Integers::Load(block.Line(first_line + group / 4 * 8 + group % 2 * 4 + step));
+  // Of the eight lines of a half of the block, the one that a step reads.
+  static constexpr uint32_t LineOfHalf(uint32_t group, uint32_t step) { return group % 2 * 4 + step; }
+  static TwoCodes TwoBits(const std::byte* line, uint32_t group) {
+    const Word16 pairs = Integers::Load(line);
     const uint32_t from = group % 4 / 2 * 4;
     return {Integers::And(Integers::ShiftRight(pairs, from), EveryByte(3)),
             Integers::And(Integers::ShiftRight(pairs, from + 2), EveryByte(3))};
@@ -290,12 +304,13 @@ struct TwoBitPanel : Panel256 {
 // Lines 1 to 4: a byte for each sub-block, its scale in the low nibble, its minimum in the high one.
 struct Q2KPanel : TwoBitPanel {
   static constexpr WeightType kType = WeightType::kQ2K;
+  static constexpr int32_t kCodeMax = 3;
   static constexpr bool kHasMinimum = true;
   static constexpr int32_t kOffset = 0;
   static Float16 Scale(const PanelBlock& block) { return Simd::FromFp16(block.lines); }
   static Float16 Minimum(const PanelBlock& block) { return Simd::FromFp16(block.lines + 32); }
   static TwoCodes Codes(const PanelBlock& block, uint32_t group, uint32_t step) {
-    return TwoBits(block, 5, group, step);
+    return TwoBits(block.Line(5 + group / 4 * 8 + LineOfHalf(group, step)), group);
   }
   static void SubScales(const PanelBlock& block, Word16 (&scales)[16]) {
     for (uint32_t i = 0; i < 16; ++i) {
@@ -317,12 +332,14 @@ struct Q2KPanel : TwoBitPanel {
 // 32 columns.
 struct Q3KPanel : TwoBitPanel {
   static constexpr WeightType kType = WeightType::kQ3K;
+  static constexpr int32_t kCodeMax = 7;
   static constexpr bool kHasMinimum = false;
   static constexpr int32_t kOffset = 4;
-  static Float16 Scale(const PanelBlock& block) { return Simd::FromFp16(block.plane); }
+  static Float16 Scale(const PanelBlock& block) { return Simd::FromFp16(block.lead); }
   static TwoCodes Codes(const PanelBlock& block, uint32_t group, uint32_t step) {
-    const TwoCodes low = TwoBits(block, 11, group, step);
-    const Word16 bits = Integers::Load(block.Line(3 + group % 2 * 4 + step));
+    const uint32_t line = LineOfHalf(group, step);
+    const TwoCodes low = TwoBits(block.Line(group < 4 ? 4 + 2 * line : 19 + line), group);
+    const Word16 bits = Integers::Load(block.Line(3 + 2 * line));
     const uint32_t first = group / 4 * 4 + group % 4 / 2 * 2;  // of the eight 32 columns
     return {Integers::Insert(MoveToBit2(bits, first), EveryByte(4), low.first),
             Integers::Insert(MoveToBit2(bits, first + 1), EveryByte(4), low.second)};
@@ -348,6 +365,7 @@ struct Q3KPanel : TwoBitPanel {
 // Line 0: sixteen scales, then the upper bits of the sub-blocks' scales; line 1: their low nibbles.
 struct Iq4XsPanel : Panel256 {
   static constexpr WeightType kType = WeightType::kIq4Xs;
+  static constexpr int32_t kCodeMax = 255;
   static constexpr uint32_t kSubColumns = 32;
   static constexpr uint32_t kGroups = 8;
   static constexpr uint32_t kSteps = 4;

@@ -14,12 +14,20 @@ constexpr size_t kLineBytes = 64;
 // The blocks of sixteen rows at the same columns.
 using SixteenBlocks = std::array<const std::byte*, kPanelRows>;
 
-// Word k of line i = word i of the row k's block, from byte `offset` of the block on.
-void WriteLines(const SixteenBlocks& blocks, size_t offset, size_t num_lines, std::byte* lines) {
+// Word r of line i = word i of row r's block, from byte `offset` of the block on.
+void WriteLines(const SixteenBlocks& blocks, size_t offset, size_t num_lines, std::byte* lines,
+                size_t distance = kLineBytes) {
   for (size_t row = 0; row < kPanelRows; ++row) {
     const std::byte* const from = blocks[row] + offset;
-    for (size_t i = 0; i < num_lines; ++i) std::memcpy(lines + i * kLineBytes + row * 4, from + i * 4, 4);
+    for (size_t i = 0; i < num_lines; ++i) std::memcpy(lines + i * distance + row * 4, from + i * 4, 4);
   }
+}
+
+// Lines of upper bits and of codes in turn: both are read together.
+void WriteInTurn(const SixteenBlocks& blocks, size_t upper, size_t codes, size_t num_lines,
+                 std::byte* lines) {
+  WriteLines(blocks, upper, num_lines, lines, 2 * kLineBytes);
+  WriteLines(blocks, codes, num_lines, lines + kLineBytes, 2 * kLineBytes);
 }
 
 void WriteHalves(const SixteenBlocks& blocks, size_t offset, std::byte* out) {
@@ -66,40 +74,42 @@ void WritePairedNibbles(const SixteenBlocks& blocks, std::byte* lines) {
   }
 }
 
-// Blocks of 32 columns. Lines: [scale and minimum] where there is one, codes, [fifth bits].
-void PackBlock32(WeightType type, const SixteenBlocks& blocks, std::byte* out, std::byte* plane) {
+// Blocks of 32 columns. Lead: the scale, unless there is a minimum, too. Lines: [scale and minimum] where
+// there is one, codes, [fifth bits].
+void PackBlock32(WeightType type, const SixteenBlocks& blocks, std::byte* lead, std::byte* out) {
   switch (type) {
     case WeightType::kQ80:
       WriteLines(blocks, offsetof(BlockQ80, codes), 8, out);
       for (size_t i = 0; i < 8 * kLineBytes; ++i) out[i] ^= std::byte{0x80};
-      return WriteHalves(blocks, offsetof(BlockQ80, scale), plane);
+      return WriteHalves(blocks, offsetof(BlockQ80, scale), lead);
     case WeightType::kQ40:
       WriteLines(blocks, offsetof(BlockQ40, codes), 4, out);
-      return WriteHalves(blocks, offsetof(BlockQ40, scale), plane);
+      return WriteHalves(blocks, offsetof(BlockQ40, scale), lead);
     case WeightType::kIq4Nl:
       WriteLines(blocks, offsetof(BlockIq4Nl, codes), 4, out);
-      return WriteHalves(blocks, offsetof(BlockIq4Nl, scale), plane);
+      return WriteHalves(blocks, offsetof(BlockIq4Nl, scale), lead);
     case WeightType::kMxFp4Block:
       WriteLines(blocks, offsetof(BlockMxFp4, codes), 4, out);
-      return WriteBytes(blocks, offsetof(BlockMxFp4, scale), plane);
+      return WriteBytes(blocks, offsetof(BlockMxFp4, scale), lead);
     case WeightType::kQ50:
-      WriteLines(blocks, offsetof(BlockQ50, codes), 4, out);
-      WriteFifthBits(blocks, offsetof(BlockQ50, high_bits), out + 4 * kLineBytes);
-      return WriteHalves(blocks, offsetof(BlockQ50, scale), plane);
+      WriteFifthBits(blocks, offsetof(BlockQ50, high_bits), out);
+      WriteLines(blocks, offsetof(BlockQ50, codes), 4, out + kLineBytes);
+      return WriteHalves(blocks, offsetof(BlockQ50, scale), lead);
     case WeightType::kQ41:
       WriteScaleAndMinimum(blocks, offsetof(BlockQ41, scale), offsetof(BlockQ41, minimum), out);
       return WriteLines(blocks, offsetof(BlockQ41, codes), 4, out + kLineBytes);
     case WeightType::kQ51:
       WriteScaleAndMinimum(blocks, offsetof(BlockQ51, scale), offsetof(BlockQ51, minimum), out);
-      WriteLines(blocks, offsetof(BlockQ51, codes), 4, out + kLineBytes);
-      return WriteFifthBits(blocks, offsetof(BlockQ51, high_bits), out + 5 * kLineBytes);
+      WriteFifthBits(blocks, offsetof(BlockQ51, high_bits), out + kLineBytes);
+      return WriteLines(blocks, offsetof(BlockQ51, codes), 4, out + 2 * kLineBytes);
     default:
       MIMO_CHECK(false);
   }
 }
 
-// Blocks of 256 columns. Lines: [scale and minimum], scales of the sub-blocks, [high bits], codes.
-void PackBlock256(WeightType type, const SixteenBlocks& blocks, std::byte* out, std::byte* plane) {
+// Blocks of 256 columns. Lead: the scale, unless it fills a line with another number. Lines: [scale and
+// minimum], scales of the sub-blocks, [high bits], codes.
+void PackBlock256(WeightType type, const SixteenBlocks& blocks, std::byte* lead, std::byte* out) {
   switch (type) {
     case WeightType::kQ2K:
       WriteScaleAndMinimum(blocks, offsetof(BlockQ2K, scale), offsetof(BlockQ2K, minimum), out);
@@ -108,9 +118,9 @@ void PackBlock256(WeightType type, const SixteenBlocks& blocks, std::byte* out, 
       return WriteLines(blocks, offsetof(BlockQ2K, codes), 16, out + 5 * kLineBytes);
     case WeightType::kQ3K:
       WriteLines(blocks, offsetof(BlockQ3K, scales), 3, out);
-      WriteLines(blocks, offsetof(BlockQ3K, high_bits), 8, out + 3 * kLineBytes);
-      WriteLines(blocks, offsetof(BlockQ3K, codes), 16, out + 11 * kLineBytes);
-      return WriteHalves(blocks, offsetof(BlockQ3K, scale), plane);
+      WriteInTurn(blocks, offsetof(BlockQ3K, high_bits), offsetof(BlockQ3K, codes), 8, out + 3 * kLineBytes);
+      WriteLines(blocks, offsetof(BlockQ3K, codes) + 32, 8, out + 19 * kLineBytes);
+      return WriteHalves(blocks, offsetof(BlockQ3K, scale), lead);
     case WeightType::kQ4K:
       WriteScaleAndMinimum(blocks, offsetof(BlockQ4K, scale), offsetof(BlockQ4K, minimum), out);
       WriteLines(blocks, offsetof(BlockQ4K, scales), 3, out + kLineBytes);
@@ -120,13 +130,17 @@ void PackBlock256(WeightType type, const SixteenBlocks& blocks, std::byte* out, 
       WriteScaleAndMinimum(blocks, offsetof(BlockQ5K, scale), offsetof(BlockQ5K, minimum), out);
       WriteLines(blocks, offsetof(BlockQ5K, scales), 3, out + kLineBytes);
       SwapMiddleBytes(out + kLineBytes, 3);
-      WriteLines(blocks, offsetof(BlockQ5K, high_bits), 8, out + 4 * kLineBytes);
-      return WriteLines(blocks, offsetof(BlockQ5K, codes), 32, out + 12 * kLineBytes);
+      WriteInTurn(blocks, offsetof(BlockQ5K, high_bits), offsetof(BlockQ5K, codes), 8, out + 4 * kLineBytes);
+      return WriteLines(blocks, offsetof(BlockQ5K, codes) + 32, 24, out + 20 * kLineBytes);
     case WeightType::kQ6K:
       WriteLines(blocks, offsetof(BlockQ6K, scales), 4, out);
-      WriteLines(blocks, offsetof(BlockQ6K, high_bits), 16, out + 4 * kLineBytes);
-      WriteLines(blocks, offsetof(BlockQ6K, codes), 32, out + 20 * kLineBytes);
-      return WriteHalves(blocks, offsetof(BlockQ6K, scale), plane);
+      for (size_t half = 0; half < 2; ++half) {
+        const size_t upper = offsetof(BlockQ6K, high_bits) + half * 32;
+        const size_t codes = offsetof(BlockQ6K, codes) + half * 64;
+        WriteInTurn(blocks, upper, codes, 8, out + (4 + half * 24) * kLineBytes);
+        WriteLines(blocks, codes + 32, 8, out + (20 + half * 24) * kLineBytes);
+      }
+      return WriteHalves(blocks, offsetof(BlockQ6K, scale), lead);
     case WeightType::kIq4Xs:
       WriteScaleAndMinimum(blocks, offsetof(BlockIq4Xs, scale), offsetof(BlockIq4Xs, scales_high), out);
       WriteLines(blocks, offsetof(BlockIq4Xs, scales_low), 1, out + kLineBytes);
@@ -147,40 +161,55 @@ SixteenBlocks BlocksAt(const MatrixView& rows, uint32_t first_row, size_t offset
   return blocks;
 }
 
-void WriteSeparateScales(const MatrixView& rows, uint32_t first_row, uint32_t block, std::byte* plane) {
+void WriteSeparateScales(const MatrixView& rows, uint32_t first_row, uint32_t block, std::byte* lead) {
   for (uint32_t i = 0; i < kPanelRows; ++i) {
     const size_t row = first_row + i;
-    plane[i] = row < rows.rows ? rows.scales[row * (rows.cols / 32) + block] : std::byte{0};
+    lead[i] = row < rows.rows ? rows.scales[row * (rows.cols / 32) + block] : std::byte{0};
   }
 }
 
 }  // namespace
 
-bool HasPanels(WeightType type) { return PanelLayoutOf(type).block_bytes > 0; }
+bool HasPanels(WeightType type) {
+  switch (type) {
+    case WeightType::kMxFp4:
+    case WeightType::kMxFp4Block:
+    case WeightType::kQ80:
+    case WeightType::kQ40:
+    case WeightType::kQ41:
+    case WeightType::kQ50:
+    case WeightType::kQ51:
+    case WeightType::kQ2K:
+    case WeightType::kQ3K:
+    case WeightType::kQ4K:
+    case WeightType::kQ5K:
+    case WeightType::kQ6K:
+    case WeightType::kIq4Nl:
+    case WeightType::kIq4Xs:
+      return true;
+    default:
+      return false;
+  }
+}
 
 size_t PanelBytes(WeightType type, uint32_t cols) {
-  const PanelLayout layout = PanelLayoutOf(type);
-  const size_t bytes = size_t{cols / GeometryOf(type).columns} * (layout.block_bytes + layout.plane_bytes);
-  return (bytes + kPanelAlignment - 1) / kPanelAlignment * kPanelAlignment;
+  return size_t{cols / GeometryOf(type).columns} * PanelBlockBytes(type);
 }
 
 void PackPanel(const MatrixView& rows, uint32_t first_row, std::byte* panel) {
   MIMO_CHECK(rows.layout == WeightLayout::kRows && HasPanels(rows.type));
-  const PanelLayout layout = PanelLayoutOf(rows.type);
   const BlockGeometry& geometry = GeometryOf(rows.type);
-  const uint32_t num_blocks = rows.cols / geometry.columns;
-  std::byte* const planes = panel + size_t{num_blocks} * layout.block_bytes;
-  for (uint32_t b = 0; b < num_blocks; ++b) {
+  for (uint32_t b = 0; b < rows.cols / geometry.columns; ++b) {
     const SixteenBlocks blocks = BlocksAt(rows, first_row, size_t{b} * geometry.bytes);
-    std::byte* const out = panel + size_t{b} * layout.block_bytes;
-    std::byte* const plane = planes + size_t{b} * layout.plane_bytes;
+    std::byte* const lead = panel + size_t{b} * PanelBlockBytes(rows.type);
+    std::byte* const lines = lead + PanelLeadBytes(rows.type);
     if (rows.type == WeightType::kMxFp4) {
-      WritePairedNibbles(blocks, out);
-      WriteSeparateScales(rows, first_row, b, plane);
+      WriteSeparateScales(rows, first_row, b, lead);
+      WritePairedNibbles(blocks, lines);
     } else if (geometry.columns == 32) {
-      PackBlock32(rows.type, blocks, out, plane);
+      PackBlock32(rows.type, blocks, lead, lines);
     } else {
-      PackBlock256(rows.type, blocks, out, plane);
+      PackBlock256(rows.type, blocks, lead, lines);
     }
   }
 }

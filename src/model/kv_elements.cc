@@ -25,7 +25,11 @@ float LargestWithSign(BlockValues values) {
   return largest;
 }
 
-float Inverse(float scale) { return scale != 0 && std::isfinite(scale) ? 1.0F / scale : 0.0F; }
+// 0 where there is none: numbers that small become 0, as in the float16 scale.
+float Inverse(float scale) {
+  const float inverse = 1.0F / scale;
+  return std::isfinite(inverse) ? inverse : 0.0F;
+}
 
 void Encode(BlockValues values, BlockQ80* block) {
   const float scale = std::fabs(LargestWithSign(values)) / 127.0F;

@@ -100,6 +100,15 @@ TEST(StoreKvElements, ZeroStaysZero) {
   }
 }
 
+TEST(StoreKvElements, NumbersTooSmallForAScaleBecomeZero) {
+  std::vector<float> values(32, 0.0F);
+  values[5] = 1e-40F;
+  values[6] = -1e-43F;
+  for (const KvType type : {KvType::kQ80, KvType::kQ40}) {
+    for (const float decoded : RoundTrip(type, values)) EXPECT_EQ(decoded, 0.0F);
+  }
+}
+
 TEST(StoreKvElements, ANumberThatIsNotFiniteIsNotHidden) {
   for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
     std::vector<float> values = RandomValues(64);

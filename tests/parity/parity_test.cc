@@ -292,6 +292,16 @@ TEST_F(Q80Parity, EveryFastVariantMatchesTheExactPath) {
   }
 }
 
+TEST_F(Q80Parity, WeightsThatMayNotBeRearrangedAreMultipliedInFloat32) {
+  const SequenceLogits exact = Run(ExactOptions(), 64);
+  for (const std::string& variant : FastVariants()) {
+    SCOPED_TRACE(variant);
+    RunOptions options = FastOptions(variant, KvType::kF32);
+    options.packed_bytes_max = 0;
+    ExpectClose(Run(options, 64), exact, 2 * kFloat32Error);
+  }
+}
+
 TEST_F(Q80Parity, ChunksAndThreadsDoNotChangeABit) {
   for (const std::string& variant : FastVariants()) {
     SCOPED_TRACE(variant);

@@ -203,6 +203,7 @@ Result<ParityRunner> ParityRunner::Create(const std::string& path,
   model_options.num_threads = options.num_threads;
   model_options.tokens_per_step_max = 128;
   model_options.kernel_variant = options.kernel_variant;
+  model_options.packed_bytes_max = options.packed_bytes_max;
   MIMO_ASSIGN_OR_RETURN(Model model, Model::Create(*runner.checkpoint_, model_options));
   runner.model_ = std::make_unique<Model>(std::move(model));
   return runner;

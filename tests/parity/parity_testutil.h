@@ -62,6 +62,7 @@ struct RunOptions {
   KvType kv_type = KvType::kF32;
   std::string kernel_variant;
   uint32_t num_threads = 1;
+  uint64_t packed_bytes_max = UINT64_MAX;
 };
 
 // One entry per step: how many further tokens of each sequence the step computes.
