@@ -15,11 +15,18 @@ struct Integers {
     __m256i low;
     __m256i high;
   };
-  static constexpr uint32_t kTokensTogether = 2;  // whose sums stay in registers beside unpacked codes
+  static constexpr uint32_t kTokensTogether = 2;          // whose sums stay in registers while unpacking
+  static constexpr uint32_t kUnpackedTokensTogether = 4;  // and with codes that are unpacked
+  // From so many tokens on unpacking pays; codes of six bits take longest to put together.
+  static constexpr uint32_t UnpackTokensMin(int32_t code_max) { return code_max == 63 ? 4 : 5; }
 #ifdef __AVXVNNI__
   static constexpr bool kWideDotIsSigned = false;
+  static constexpr bool kHasPairProducts = false;
+  static constexpr bool kInvertsBits = false;
 #else
   static constexpr bool kWideDotIsSigned = true;
+  static constexpr bool kHasPairProducts = true;
+  static constexpr bool kInvertsBits = true;
 #endif
 
   static Word16 Zero() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
@@ -94,20 +101,74 @@ struct Integers {
     return {DotWideBytes(sum.low, codes.low, x.low), DotWideBytes(sum.high, codes.high, x.high)};
   }
 
+#ifndef __AVXVNNI__
+  // The products of the bytes of each half word, added; 16 bits hold sums of these for small codes.
+  static Word16 PairProducts(Word16 codes, Word16 x) {
+    return {_mm256_maddubs_epi16(codes.low, x.low), _mm256_maddubs_epi16(codes.high, x.high)};
+  }
+  static Word16 AddPairs(Word16 a, Word16 b) {
+    return {Accumulated(_mm256_add_epi16(a.low, b.low)), Accumulated(_mm256_add_epi16(a.high, b.high))};
+  }
+  // sum + the two halves of each word.
+  static Word16 AddWidened(Word16 sum, Word16 pairs) {
+    const __m256i ones = _mm256_set1_epi16(1);
+    return {Accumulated(_mm256_add_epi32(sum.low, _mm256_madd_epi16(pairs.low, ones))),
+            Accumulated(_mm256_add_epi32(sum.high, _mm256_madd_epi16(pairs.high, ones)))};
+  }
+
+  struct SplitBytes {
+    Word16 magnitudes;
+    Word16 negative;  // all bits where the byte is
+  };
+  // codes - 128 with codes in [0, 255].
+  static SplitBytes SplitWideBytes(Word16 codes) {
+    const Word16 values = Signed(codes);
+    const __m256i zero = _mm256_setzero_si256();
+    return {{_mm256_abs_epi8(values.low), _mm256_abs_epi8(values.high)},
+            {_mm256_cmpgt_epi8(zero, values.low), _mm256_cmpgt_epi8(zero, values.high)}};
+  }
+  // ~x where `negative`. Times magnitudes of up to 128, two products then lie between -2 * 128 * 128 = -2^15
+  // and 2 * 127 * 127 < 2^15: ~x is in [-128, 126].
+  static Word16 Invert(Word16 x, Word16 negative) {
+    return {_mm256_xor_si256(x.low, negative.low), _mm256_xor_si256(x.high, negative.high)};
+  }
+  // sum + the magnitudes of the negative ones of codes - 128.
+  static Word16 AddNegativeMagnitudes(Word16 sum, Word16 codes) {
+    const Word16 values = Signed(codes);
+    const auto magnitudes = [](__m256i v) {
+      return _mm256_abs_epi8(_mm256_min_epi8(v, _mm256_setzero_si256()));
+    };
+    const Word16 ones = Set(0x01010101);
+    return AddWidened(sum, PairProducts({magnitudes(values.low), magnitudes(values.high)}, ones));
+  }
+#endif
+
   // sum + the products of the two signed halves of each word.
   static Word16 DotHalves(Word16 sum, Word16 a, Word16 b) {
     return Add(sum, {_mm256_madd_epi16(a.low, b.low), _mm256_madd_epi16(a.high, b.high)});
   }
 
  private:
+  // The sum so far, in a register from here on. Without it GCC 12 takes the products of all steps before it
+  // adds them up, and runs out of registers.
+  static __m256i Accumulated(__m256i sum) {
+    __asm__("" : "+x"(sum));
+    return sum;
+  }
+
   static __m256i DotBytes(__m256i sum, __m256i codes, __m256i x) {
 #ifdef __AVXVNNI__
     return _mm256_dpbusd_avx_epi32(sum, codes, x);
 #else
     // Pairs of products stay below 2 * 127 * 127 < 2^15.
     const __m256i pairs = _mm256_maddubs_epi16(codes, x);
-    return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+    return Accumulated(_mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1))));
 #endif
+  }
+
+  static Word16 Signed(Word16 codes) {
+    const __m256i signs = _mm256_set1_epi8(static_cast<char>(0x80));
+    return {_mm256_xor_si256(codes.low, signs), _mm256_xor_si256(codes.high, signs)};
   }
 
   static __m256i DotWideBytes(__m256i sum, __m256i codes, __m256i x) {

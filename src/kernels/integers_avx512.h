@@ -12,7 +12,12 @@ namespace {
 
 struct Integers {
   using Word16 = __m512i;
-  static constexpr uint32_t kTokensTogether = 4;  // whose sums stay in registers beside unpacked codes
+  static constexpr uint32_t kTokensTogether = 4;          // whose sums stay in registers while unpacking
+  static constexpr uint32_t kUnpackedTokensTogether = 4;  // and with codes that are unpacked
+  // From so many tokens on unpacking pays.
+  static constexpr uint32_t UnpackTokensMin(int32_t /*code_max*/) { return 8; }
+  static constexpr bool kHasPairProducts = false;
+  static constexpr bool kInvertsBits = false;
 #ifdef __AVX512VNNI__
   static constexpr bool kWideDotIsSigned = false;
 #else

@@ -13,7 +13,12 @@ struct Integers {
   struct Word16 {
     int32x4_t quarter[4];
   };
-  static constexpr uint32_t kTokensTogether = 2;  // whose sums stay in registers beside unpacked codes
+  static constexpr uint32_t kTokensTogether = 2;          // whose sums stay in registers while unpacking
+  static constexpr uint32_t kUnpackedTokensTogether = 2;  // and with codes that are unpacked
+  // From so many tokens on unpacking pays.
+  static constexpr uint32_t UnpackTokensMin(int32_t /*code_max*/) { return 8; }
+  static constexpr bool kHasPairProducts = false;
+  static constexpr bool kInvertsBits = false;
   static constexpr bool kWideDotIsSigned = true;
 
   static Word16 Zero() { return Set(0); }

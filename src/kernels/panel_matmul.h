@@ -24,10 +24,35 @@ inline Word16 BroadcastWord(const void* at) {
   return Integers::Set(word);
 }
 
-template <typename Type>
-Word16 Dot(Word16 sum, Word16 codes, Word16 x) {
-  return Type::kIsWide ? Integers::DotWideBytes(sum, codes, x) : Integers::DotBytes(sum, codes, x);
+// Steps of a sub-block whose products are added before they are widened, where an instruction set multiplies
+// bytes to 16 bits: a step adds at most 2 * 127 * kCodeMax there.
+template <typename Type, typename Set>
+constexpr uint32_t StepsTogether() {
+  if (!Set::kHasPairProducts || Type::kIsWide) return 1;
+  for (uint32_t steps = Type::kSubColumns / 8; steps > 1; steps /= 2) {
+    if (static_cast<int32_t>(steps) * 2 * 127 * Type::kCodeMax < 1 << 15) return steps;
+  }
+  return 1;
 }
+
+// A sum of products of words of codes with words of x. Steps are numbered from 0.
+template <typename Type, typename Set = Integers>
+struct StepSum {
+  [[gnu::always_inline]] void Add(uint32_t step, Word16 codes, Word16 x) {
+    constexpr uint32_t kTogether = StepsTogether<Type, Set>();
+    if constexpr (Type::kIsWide) {
+      sum = Set::DotWideBytes(sum, codes, x);
+    } else if constexpr (kTogether == 1) {
+      sum = Set::DotBytes(sum, codes, x);
+    } else {
+      pairs = step % kTogether == 0 ? Set::PairProducts(codes, x)
+                                    : Set::AddPairs(pairs, Set::PairProducts(codes, x));
+      if (step % kTogether == kTogether - 1) sum = Set::AddWidened(sum, pairs);
+    }
+  }
+  Word16 sum;
+  Word16 pairs;
+};
 
 // What kOffset adds to every code of sub-block `sub_block` of the row is taken off beforehand.
 template <typename Type>
@@ -67,6 +92,7 @@ constexpr bool kOneSubBlock = Type::Column(0, 0, 0) / Type::kSubColumns
 
 // The sums of one group of block `b`.
 template <typename Type, uint32_t kTokens>
+<<<<<<< HEAD
 void MultiplyGroup(const PanelBlock& block, uint32_t group, const QuantizedRow* x, uint32_t b,
                    GroupSums<kTokens>& sums) {
   const size_t column = size_t{b} * Type::kBlockColumns;
@@ -75,12 +101,27 @@ void MultiplyGroup(const PanelBlock& block, uint32_t group, const QuantizedRow* 
     sums.second[t] = kOneSubBlock<Type>
                          ? Integers::Zero()
                          : StartOfSum<Type>(x[t], (column + Type::Column(group, 0, 1)) / Type::kSubColumns);
+=======
+[[gnu::always_inline]] inline void MultiplyGroup(const PanelBlock& block, uint32_t group,
+                                                 const QuantizedRow* x, uint32_t b,
+                                                 StepSum<Type> (&first)[kTokens],
+                                                 StepSum<Type> (&second)[kTokens]) {
+  constexpr bool kOneSubBlock =
+      Type::Column(0, 0, 0) / Type::kSubColumns == Type::Column(0, 0, 1) / Type::kSubColumns;
+  const size_t column = size_t{b} * Type::kBlockColumns;
+  for (uint32_t t = 0; t < kTokens; ++t) {
+    first[t].sum = StartOfSum<Type>(x[t], (column + Type::Column(group, 0, 0)) / Type::kSubColumns);
+    second[t].sum = kOneSubBlock
+                        ? Integers::Zero()
+                        : StartOfSum<Type>(x[t], (column + Type::Column(group, 0, 1)) / Type::kSubColumns);
+>>>>>>> 1c27cc436bfb80b7246029961897835b22a27367
   }
 #pragma GCC unroll 8
   for (uint32_t step = 0; step < Type::kSteps; ++step) {
     const TwoCodes codes = Type::Codes(block, group, step);
     for (uint32_t t = 0; t < kTokens; ++t) {
       const int8_t* const values = x[t].codes + column;
+<<<<<<< HEAD
       sums.first[t] =
           Dot<Type>(sums.first[t], codes.first, BroadcastWord(values + Type::Column(group, step, 0)));
       sums.second[t] =
@@ -89,6 +130,14 @@ void MultiplyGroup(const PanelBlock& block, uint32_t group, const QuantizedRow* 
   }
   if constexpr (kOneSubBlock<Type>) {
     for (uint32_t t = 0; t < kTokens; ++t) sums.first[t] = Integers::Add(sums.first[t], sums.second[t]);
+=======
+      first[t].Add(step, codes.first, BroadcastWord(values + Type::Column(group, step, 0)));
+      second[t].Add(step, codes.second, BroadcastWord(values + Type::Column(group, step, 1)));
+    }
+  }
+  if constexpr (kOneSubBlock) {
+    for (uint32_t t = 0; t < kTokens; ++t) first[t].sum = Integers::Add(first[t].sum, second[t].sum);
+>>>>>>> 1c27cc436bfb80b7246029961897835b22a27367
   }
 }
 
@@ -97,14 +146,22 @@ template <typename Type, uint32_t kTokens>
 void MultiplyBlock(const PanelBlock& block, const QuantizedRow* x, uint32_t b, Word16 (&products)[kTokens]) {
   GroupSums<kTokens> sums;
   if constexpr (!Type::kHasSubScales) {
+<<<<<<< HEAD
     MultiplyGroup<Type, kTokens>(block, 0, x, b, sums);
     for (uint32_t t = 0; t < kTokens; ++t) products[t] = sums.first[t];
+=======
+    StepSum<Type> sums[kTokens];
+    StepSum<Type> unused[kTokens];
+    MultiplyGroup<Type, kTokens>(block, 0, x, b, sums, unused);
+    for (uint32_t t = 0; t < kTokens; ++t) products[t] = sums[t].sum;
+>>>>>>> 1c27cc436bfb80b7246029961897835b22a27367
   } else {
     for (Word16& product : products) product = Integers::Zero();
     Word16 scales[kSubBlocks<Type>];
     Type::SubScales(block, scales);
 #pragma GCC unroll 8
     for (uint32_t group = 0; group < Type::kGroups; ++group) {
+<<<<<<< HEAD
       const Word16 first_scale = scales[Type::Column(group, 0, 0) / Type::kSubColumns];
       const Word16 second_scale = scales[Type::Column(group, 0, 1) / Type::kSubColumns];
       MultiplyGroup<Type, kTokens>(block, group, x, b, sums);
@@ -113,6 +170,17 @@ void MultiplyBlock(const PanelBlock& block, const QuantizedRow* x, uint32_t b, W
         if constexpr (!kOneSubBlock<Type>) {
           products[t] = Integers::Add(products[t], Integers::Multiply(sums.second[t], second_scale));
         }
+=======
+      const uint32_t first_sub_block = Type::Column(group, 0, 0) / Type::kSubColumns;
+      const uint32_t second_sub_block = Type::Column(group, 0, 1) / Type::kSubColumns;
+      StepSum<Type> first[kTokens];
+      StepSum<Type> second[kTokens];
+      MultiplyGroup<Type, kTokens>(block, group, x, b, first, second);
+      for (uint32_t t = 0; t < kTokens; ++t) {
+        products[t] = Integers::Add(products[t], Integers::Multiply(first[t].sum, scales[first_sub_block]));
+        if (second_sub_block == first_sub_block) continue;
+        products[t] = Integers::Add(products[t], Integers::Multiply(second[t].sum, scales[second_sub_block]));
+>>>>>>> 1c27cc436bfb80b7246029961897835b22a27367
       }
     }
   }
@@ -210,9 +278,31 @@ struct UnpackedPanel {
   std::byte* sub_scales;     // int32 [sub-blocks, 16]
   std::byte* minimum_pairs;  // int16 [pairs of sub-blocks, 16, 2]
   float* scales;             // [blocks, 16]
-  float* minimums;           // [blocks, 16]
+  float* minimums;           // [blocks, 16]; of wide codes whose bits are inverted, int32 corrections
 };
 static_assert(PanelScratchBytes(256) >= 256 * 16 + 16 * 64 + 8 * 64 + 2 * 8 * 16 * sizeof(float));
+
+// Whether negative codes turn x into ~x = -x - 1 instead of -x, which some processors do faster. Per block,
+// the sum of the magnitudes of the negative codes, times their sub-block's scale, makes up for the 1.
+template <typename Type>
+constexpr bool kInvertsBits = (Type::kIsWide && Integers::kInvertsBits);
+
+// Requires: the codes and the sub-blocks' scales are unpacked.
+template <typename Type, typename Set = Integers>
+Word16 Correction(const UnpackedPanel& panel, uint32_t b) {
+  Word16 correction = Set::Zero();
+  for (uint32_t i = 0; i < kSubBlocks<Type>; ++i) {
+    const size_t sub_block = b * kSubBlocks<Type> + i;
+    Word16 sum = Set::Zero();
+    for (uint32_t word = 0; word < Type::kSubColumns / 4; ++word) {
+      const size_t column = sub_block * Type::kSubColumns + word * 4;
+      sum = Set::AddNegativeMagnitudes(sum, Set::Load(panel.codes + column * kPanelRows));
+    }
+    if constexpr (Type::kHasSubScales) sum = Set::Multiply(sum, Set::Load(panel.sub_scales + sub_block * 64));
+    correction = Set::Add(correction, sum);
+  }
+  return correction;
+}
 
 template <typename Type>
 void UnpackBlock(const PanelBlock& block, uint32_t b, const UnpackedPanel& panel) {
@@ -242,31 +332,48 @@ void UnpackBlock(const PanelBlock& block, uint32_t b, const UnpackedPanel& panel
       }
     }
   }
+  if constexpr (kInvertsBits<Type>) {
+    Integers::Store(panel.minimums + b * kPanelRows, Correction<Type>(panel, b));
+  }
+}
+
+// sums[t] += the products of one sub-block.
+template <typename Type, uint32_t kTokens, typename Set = Integers>
+[[gnu::always_inline]] inline void MultiplySubBlock(const UnpackedPanel& panel, const QuantizedRow* x,
+                                                    size_t sub_block, StepSum<Type> (&sums)[kTokens]) {
+#pragma GCC unroll 8
+  for (uint32_t word = 0; word < Type::kSubColumns / 4; ++word) {
+    const size_t column = sub_block * Type::kSubColumns + word * 4;
+    const Word16 codes = Set::Load(panel.codes + column * kPanelRows);
+    if constexpr (kInvertsBits<Type>) {
+      const auto [magnitudes, negative] = Set::SplitWideBytes(codes);
+      for (uint32_t t = 0; t < kTokens; ++t) {
+        const Word16 inverted = Set::Invert(BroadcastWord(x[t].codes + column), negative);
+        sums[t].sum = Set::DotBytes(sums[t].sum, magnitudes, inverted);
+      }
+    } else {
+      for (uint32_t t = 0; t < kTokens; ++t) sums[t].Add(word, codes, BroadcastWord(x[t].codes + column));
+    }
+  }
 }
 
 // The same as MultiplyBlock.
 template <typename Type, uint32_t kTokens>
-void MultiplyUnpackedBlock(const UnpackedPanel& panel, const QuantizedRow* x, uint32_t b,
-                           Word16 (&products)[kTokens]) {
+[[gnu::always_inline]] inline void MultiplyUnpackedBlock(const UnpackedPanel& panel, const QuantizedRow* x,
+                                                         uint32_t b, Word16 (&products)[kTokens]) {
+  const Word16 correction =
+      kInvertsBits<Type> ? Integers::Load(panel.minimums + b * kPanelRows) : Integers::Zero();
   for (uint32_t i = 0; i < kSubBlocks<Type>; ++i) {
     const size_t sub_block = b * kSubBlocks<Type> + i;
-    Word16 sums[kTokens];
-    for (uint32_t t = 0; t < kTokens; ++t) sums[t] = StartOfSum<Type>(x[t], sub_block);
-#pragma GCC unroll 8
-    for (uint32_t word = 0; word < Type::kSubColumns / 4; ++word) {
-      const size_t column = sub_block * Type::kSubColumns + word * 4;
-      const Word16 codes = Integers::Load(panel.codes + column * kPanelRows);
-      for (uint32_t t = 0; t < kTokens; ++t) {
-        sums[t] = Dot<Type>(sums[t], codes, BroadcastWord(x[t].codes + column));
-      }
-    }
+    StepSum<Type> sums[kTokens];
+    for (uint32_t t = 0; t < kTokens; ++t) sums[t].sum = StartOfSum<Type>(x[t], sub_block);
+    MultiplySubBlock<Type, kTokens>(panel, x, sub_block, sums);
     for (uint32_t t = 0; t < kTokens; ++t) {
+      Word16 sum = sums[t].sum;
       if constexpr (Type::kHasSubScales) {
-        const Word16 scaled = Integers::Multiply(sums[t], Integers::Load(panel.sub_scales + sub_block * 64));
-        products[t] = i == 0 ? scaled : Integers::Add(products[t], scaled);
-      } else {
-        products[t] = sums[t];
+        sum = Integers::Multiply(sum, Integers::Load(panel.sub_scales + sub_block * 64));
       }
+      products[t] = Integers::Add(i == 0 ? correction : products[t], sum);
     }
   }
 }
@@ -319,21 +426,18 @@ void MultiplyTokens(const MatMulArgs& args, const UnpackedPanel& panel, uint32_t
   }
 }
 
-// From this many tokens on unpacking pays.
-constexpr uint32_t kUnpackTokensMin = 8;
-
 template <typename Type>
 void MatMulPanelsOf(const MatMulArgs& args) {
   constexpr uint32_t kTokens = Integers::kTokensTogether;
   const UnpackedPanel unpacked(args.panel_scratch, args.weights->cols);
   for (uint32_t row = args.row_begin; row < args.row_end; row += kPanelRows) {
-    if (args.num_tokens < kUnpackTokensMin) {
+    if (args.num_tokens < Integers::UnpackTokensMin(Type::kCodeMax)) {
       DecodeTokens<Type, kTokens>(args, row, 0);
       continue;
     }
     const PanelPlace panel(*args.weights, row);
     for (uint32_t b = 0; b < panel.num_blocks; ++b) UnpackBlock<Type>(panel.Block<Type>(b), b, unpacked);
-    MultiplyTokens<Type, kTokens>(args, unpacked, row, 0);
+    MultiplyTokens<Type, Integers::kUnpackedTokensTogether>(args, unpacked, row, 0);
   }
 }
 

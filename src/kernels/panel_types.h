@@ -7,9 +7,9 @@
 //   element = scale * (code - kOffset) + minimum                                             blocks of 32
 //   element = (scale * sub-block's scale) * (code - kOffset) - minimum * sub-block's minimum        of 256
 //
-// A block falls into kGroups groups of kSteps steps. A step unpacks two words of every row, which are columns
-// Column(group, step, 0) and Column(group, step, 1) and the three after each; the first words of a group
-// belong to one sub-block, the second ones to one, too.
+// with codes of at most kCodeMax. A block falls into kGroups groups of kSteps steps. A step unpacks two words
+// of every row, which are columns Column(group, step, 0) and Column(group, step, 1) and the three after each;
+// the first words of a group belong to one sub-block, the second ones to one, too.
 
 #include <array>
 #include <cstddef>
@@ -54,6 +54,7 @@ inline Word16 MoveToBit4(Word16 v, uint32_t from) {
 struct Panel32 {
   static constexpr uint32_t kBlockColumns = 32;
   static constexpr uint32_t kSubColumns = 32;
+  static constexpr int32_t kCodeMax = 15;
   static constexpr uint32_t kGroups = 1;
   static constexpr uint32_t kSteps = 4;
   static constexpr bool kHasSubScales = false;
@@ -67,6 +68,7 @@ struct Panel32 {
 
 struct Q80Panel : Panel32 {
   static constexpr WeightType kType = WeightType::kQ80;
+  static constexpr int32_t kCodeMax = 255;
   static constexpr int32_t kOffset = 128;
   static constexpr bool kIsWide = true;
   static constexpr uint32_t Column(uint32_t /*group*/, uint32_t step, uint32_t half) {
@@ -108,6 +110,7 @@ inline TwoCodes FiveBits(const std::byte* nibbles, const std::byte* line, uint32
 
 struct Q50Panel : Panel32 {
   static constexpr WeightType kType = WeightType::kQ50;
+  static constexpr int32_t kCodeMax = 31;
   static constexpr int32_t kOffset = 16;
   static TwoCodes Codes(const PanelBlock& block, uint32_t /*group*/, uint32_t step) {
     return FiveBits(block.Line(1 + step), block.Line(0), step);
@@ -116,6 +119,7 @@ struct Q50Panel : Panel32 {
 
 struct Q51Panel : Q41Panel {
   static constexpr WeightType kType = WeightType::kQ51;
+  static constexpr int32_t kCodeMax = 31;
   static TwoCodes Codes(const PanelBlock& block, uint32_t /*group*/, uint32_t step) {
     return FiveBits(block.Line(2 + step), block.Line(1), step);
   }
@@ -140,6 +144,7 @@ constexpr std::array<uint8_t, 16> kOffsetIq4Values = OffsetTable(kIq4Values, 128
 
 struct Iq4NlPanel : Panel32 {
   static constexpr WeightType kType = WeightType::kIq4Nl;
+  static constexpr int32_t kCodeMax = 255;
   static constexpr int32_t kOffset = 128;
   static constexpr bool kIsWide = true;
   static TwoCodes Codes(const PanelBlock& block, uint32_t /*group*/, uint32_t step) {
@@ -154,6 +159,7 @@ constexpr std::array<uint8_t, 16> kOffsetE2M1 = OffsetTable(kDoubledE2M1, 12);
 template <WeightType kWeightType>
 struct MxFp4Panel : Panel32 {
   static constexpr WeightType kType = kWeightType;
+  static constexpr int32_t kCodeMax = 24;
   static constexpr int32_t kOffset = 12;
   static TwoCodes Codes(const PanelBlock& block, uint32_t /*group*/, uint32_t step) {
     return LookUpNibbles(block.Line(step), kOffsetE2M1);
@@ -229,6 +235,7 @@ struct SixBitPanel : Panel256 {
 
 struct Q4KPanel : SixBitPanel {
   static constexpr WeightType kType = WeightType::kQ4K;
+  static constexpr int32_t kCodeMax = 15;
   static TwoCodes Codes(const PanelBlock& block, uint32_t group, uint32_t step) {
     return Nibbles(block.Line(4 + group * 8 + step));
   }
@@ -238,6 +245,7 @@ struct Q4KPanel : SixBitPanel {
 // others. Bit i of the bytes of a line of fifth bits belongs to sub-block i.
 struct Q5KPanel : SixBitPanel {
   static constexpr WeightType kType = WeightType::kQ5K;
+  static constexpr int32_t kCodeMax = 31;
   static TwoCodes Codes(const PanelBlock& block, uint32_t group, uint32_t step) {
     const TwoCodes low = Nibbles(block.Line(group == 0 ? 5 + 2 * step : 12 + group * 8 + step));
     const Word16 bits = Integers::Load(block.Line(4 + 2 * step));
@@ -250,6 +258,7 @@ struct Q5KPanel : SixBitPanel {
 // bits in eight: pair i of a byte belongs to the i-th 32 columns.
 struct Q6KPanel : Panel256 {
   static constexpr WeightType kType = WeightType::kQ6K;
+  static constexpr int32_t kCodeMax = 63;
   static constexpr uint32_t kSubColumns = 16;
   static constexpr uint32_t kGroups = 8;
   static constexpr uint32_t kSteps = 4;
@@ -295,6 +304,7 @@ struct TwoBitPanel : Panel256 {
 // Lines 1 to 4: a byte for each sub-block, its scale in the low nibble, its minimum in the high one.
 struct Q2KPanel : TwoBitPanel {
   static constexpr WeightType kType = WeightType::kQ2K;
+  static constexpr int32_t kCodeMax = 3;
   static constexpr bool kHasMinimum = true;
   static constexpr int32_t kOffset = 0;
   static Float16 Scale(const PanelBlock& block) { return Simd::FromFp16(block.lines); }
@@ -322,6 +332,7 @@ struct Q2KPanel : TwoBitPanel {
 // 32 columns.
 struct Q3KPanel : TwoBitPanel {
   static constexpr WeightType kType = WeightType::kQ3K;
+  static constexpr int32_t kCodeMax = 7;
   static constexpr bool kHasMinimum = false;
   static constexpr int32_t kOffset = 4;
   static Float16 Scale(const PanelBlock& block) { return Simd::FromFp16(block.lead); }
@@ -354,6 +365,7 @@ struct Q3KPanel : TwoBitPanel {
 // Line 0: sixteen scales, then the upper bits of the sub-blocks' scales; line 1: their low nibbles.
 struct Iq4XsPanel : Panel256 {
   static constexpr WeightType kType = WeightType::kIq4Xs;
+  static constexpr int32_t kCodeMax = 255;
   static constexpr uint32_t kSubColumns = 32;
   static constexpr uint32_t kGroups = 8;
   static constexpr uint32_t kSteps = 4;
