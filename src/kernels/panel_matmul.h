@@ -79,32 +79,42 @@ Word16 MinimumSum(const QuantizedRow& x, uint32_t b, const LoadPair& load_pair) 
 
 // ---- Few tokens.
 
-// first[t], second[t] = sums of one group of the block `b`.
+// Of each token, the sums of the two sub-blocks of a group; first alone where both are one.
+template <typename Type, uint32_t kTokens>
+struct GroupSums {
+  StepSum<Type> first[kTokens];
+  StepSum<Type> second[kTokens];
+};
+
+template <typename Type>
+constexpr bool kOneSubBlock = Type::Column(0, 0, 0) / Type::kSubColumns
+                              == Type::Column(0, 0, 1) / Type::kSubColumns;
+
+// The sums of one group of block `b`.
 template <typename Type, uint32_t kTokens>
 [[gnu::always_inline]] inline void MultiplyGroup(const PanelBlock& block, uint32_t group,
                                                  const QuantizedRow* x, uint32_t b,
-                                                 StepSum<Type> (&first)[kTokens],
-                                                 StepSum<Type> (&second)[kTokens]) {
-  constexpr bool kOneSubBlock =
-      Type::Column(0, 0, 0) / Type::kSubColumns == Type::Column(0, 0, 1) / Type::kSubColumns;
+                                                 GroupSums<Type, kTokens>& sums) {
   const size_t column = size_t{b} * Type::kBlockColumns;
   for (uint32_t t = 0; t < kTokens; ++t) {
-    first[t].sum = StartOfSum<Type>(x[t], (column + Type::Column(group, 0, 0)) / Type::kSubColumns);
-    second[t].sum = kOneSubBlock
-                        ? Integers::Zero()
-                        : StartOfSum<Type>(x[t], (column + Type::Column(group, 0, 1)) / Type::kSubColumns);
+    sums.first[t].sum = StartOfSum<Type>(x[t], (column + Type::Column(group, 0, 0)) / Type::kSubColumns);
+    sums.second[t].sum =
+        kOneSubBlock<Type> ? Integers::Zero()
+                           : StartOfSum<Type>(x[t], (column + Type::Column(group, 0, 1)) / Type::kSubColumns);
   }
 #pragma GCC unroll 8
   for (uint32_t step = 0; step < Type::kSteps; ++step) {
     const TwoCodes codes = Type::Codes(block, group, step);
     for (uint32_t t = 0; t < kTokens; ++t) {
       const int8_t* const values = x[t].codes + column;
-      first[t].Add(step, codes.first, BroadcastWord(values + Type::Column(group, step, 0)));
-      second[t].Add(step, codes.second, BroadcastWord(values + Type::Column(group, step, 1)));
+      sums.first[t].Add(step, codes.first, BroadcastWord(values + Type::Column(group, step, 0)));
+      sums.second[t].Add(step, codes.second, BroadcastWord(values + Type::Column(group, step, 1)));
     }
   }
-  if constexpr (kOneSubBlock) {
-    for (uint32_t t = 0; t < kTokens; ++t) first[t].sum = Integers::Add(first[t].sum, second[t].sum);
+  if constexpr (kOneSubBlock<Type>) {
+    for (uint32_t t = 0; t < kTokens; ++t) {
+      sums.first[t].sum = Integers::Add(sums.first[t].sum, sums.second[t].sum);
+    }
   }
 }
 
@@ -112,25 +122,24 @@ template <typename Type, uint32_t kTokens>
 template <typename Type, uint32_t kTokens>
 void MultiplyBlock(const PanelBlock& block, const QuantizedRow* x, uint32_t b, Word16 (&products)[kTokens]) {
   if constexpr (!Type::kHasSubScales) {
-    StepSum<Type> sums[kTokens];
-    StepSum<Type> unused[kTokens];
-    MultiplyGroup<Type, kTokens>(block, 0, x, b, sums, unused);
-    for (uint32_t t = 0; t < kTokens; ++t) products[t] = sums[t].sum;
+    GroupSums<Type, kTokens> sums;
+    MultiplyGroup<Type, kTokens>(block, 0, x, b, sums);
+    for (uint32_t t = 0; t < kTokens; ++t) products[t] = sums.first[t].sum;
   } else {
     for (Word16& product : products) product = Integers::Zero();
     Word16 scales[kSubBlocks<Type>];
     Type::SubScales(block, scales);
 #pragma GCC unroll 8
     for (uint32_t group = 0; group < Type::kGroups; ++group) {
-      const uint32_t first_sub_block = Type::Column(group, 0, 0) / Type::kSubColumns;
-      const uint32_t second_sub_block = Type::Column(group, 0, 1) / Type::kSubColumns;
-      StepSum<Type> first[kTokens];
-      StepSum<Type> second[kTokens];
-      MultiplyGroup<Type, kTokens>(block, group, x, b, first, second);
+      const Word16 first_scale = scales[Type::Column(group, 0, 0) / Type::kSubColumns];
+      const Word16 second_scale = scales[Type::Column(group, 0, 1) / Type::kSubColumns];
+      GroupSums<Type, kTokens> sums;
+      MultiplyGroup<Type, kTokens>(block, group, x, b, sums);
       for (uint32_t t = 0; t < kTokens; ++t) {
-        products[t] = Integers::Add(products[t], Integers::Multiply(first[t].sum, scales[first_sub_block]));
-        if (second_sub_block == first_sub_block) continue;
-        products[t] = Integers::Add(products[t], Integers::Multiply(second[t].sum, scales[second_sub_block]));
+        products[t] = Integers::Add(products[t], Integers::Multiply(sums.first[t].sum, first_scale));
+        if constexpr (!kOneSubBlock<Type>) {
+          products[t] = Integers::Add(products[t], Integers::Multiply(sums.second[t].sum, second_scale));
+        }
       }
     }
   }
