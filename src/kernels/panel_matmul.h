@@ -145,24 +145,43 @@ void MultiplyBlock(const PanelBlock& block, const QuantizedRow* x, uint32_t b, W
   }
 }
 
-// Adds the part that the minimums of block `b` have in the sums.
-template <typename Type, uint32_t kTokens>
-void AddMinimums(const PanelBlock& block, const QuantizedRow* x, uint32_t b, Float16 (&sums)[kTokens]) {
-  const Float16 minimum = Type::Minimum(block);
-  if constexpr (Type::kHasSubScales) {
-    Word16 pairs[kSubBlocks<Type> / 2];
-    Type::MinimumPairs(block, pairs);
-    for (uint32_t t = 0; t < kTokens; ++t) {
-      const Word16 sum = MinimumSum<Type>(x[t], b, [&](uint32_t pair) { return pairs[pair]; });
+// Adds the products of block `b`.
+template <uint32_t kTokens>
+void AddProducts(Float16 scale, const Word16 (&products)[kTokens], const QuantizedRow* x, uint32_t b,
+                 Float16 (&sums)[kTokens]) {
+  for (uint32_t t = 0; t < kTokens; ++t) {
+    const Float16 factor = Simd::Multiply(scale, Simd::Broadcast(x[t].scales[b]));
+    sums[t] = Simd::MultiplyAdd(factor, Integers::ToFloat(products[t]), sums[t]);
+  }
+}
+
+// Adds the part that the minimums of block `b` have in the sums. load_pair(i) gives those of a pair of
+// sub-blocks.
+template <typename Type, uint32_t kTokens, typename LoadPair>
+void AddMinimums(Float16 minimum, const LoadPair& load_pair, const QuantizedRow* x, uint32_t b,
+                 Float16 (&sums)[kTokens]) {
+  for (uint32_t t = 0; t < kTokens; ++t) {
+    if constexpr (Type::kHasSubScales) {
+      const Word16 sum = MinimumSum<Type>(x[t], b, load_pair);
       const Float16 factor = Simd::Multiply(minimum, Simd::Broadcast(-x[t].scales[b]));
       sums[t] = Simd::MultiplyAdd(factor, Integers::ToFloat(sum), sums[t]);
-    }
-  } else {
-    for (uint32_t t = 0; t < kTokens; ++t) {
+    } else {
       const Float16 factor = Simd::Multiply(minimum, Simd::Broadcast(x[t].scales[b]));
       const Float16 sum = Simd::Broadcast(static_cast<float>(x[t].sums_32[b]));
       sums[t] = Simd::MultiplyAdd(factor, sum, sums[t]);
     }
+  }
+}
+
+template <typename Type, uint32_t kTokens>
+void AddBlockMinimums(const PanelBlock& block, const QuantizedRow* x, uint32_t b, Float16 (&sums)[kTokens]) {
+  if constexpr (Type::kHasSubScales) {
+    Word16 pairs[kSubBlocks<Type> / 2];
+    Type::MinimumPairs(block, pairs);
+    const auto load_pair = [&](uint32_t pair) { return pairs[pair]; };
+    AddMinimums<Type, kTokens>(Type::Minimum(block), load_pair, x, b, sums);
+  } else {
+    AddMinimums<Type, kTokens>(Type::Minimum(block), nullptr, x, b, sums);
   }
 }
 
@@ -203,12 +222,8 @@ void DecodePanel(const MatMulArgs& args, uint32_t row, uint32_t token) {
     const PanelBlock block = panel.Block<Type>(b);
     Word16 products[kTokens];
     MultiplyBlock<Type, kTokens>(block, x, b, products);
-    const Float16 scale = Type::Scale(block);
-    for (uint32_t t = 0; t < kTokens; ++t) {
-      const Float16 factor = Simd::Multiply(scale, Simd::Broadcast(x[t].scales[b]));
-      sums[t] = Simd::MultiplyAdd(factor, Integers::ToFloat(products[t]), sums[t]);
-    }
-    if constexpr (Type::kHasMinimum) AddMinimums<Type, kTokens>(block, x, b, sums);
+    AddProducts<kTokens>(Type::Scale(block), products, x, b, sums);
+    if constexpr (Type::kHasMinimum) AddBlockMinimums<Type, kTokens>(block, x, b, sums);
   }
   StoreSums(args, row, token, sums);
 }
@@ -337,25 +352,6 @@ template <typename Type, uint32_t kTokens>
   }
 }
 
-// The same as AddMinimums.
-template <typename Type, uint32_t kTokens>
-void AddUnpackedMinimums(const UnpackedPanel& panel, const QuantizedRow* x, uint32_t b,
-                         Float16 (&sums)[kTokens]) {
-  const Float16 minimum = Simd::Load(panel.minimums + b * kPanelRows);
-  for (uint32_t t = 0; t < kTokens; ++t) {
-    if constexpr (Type::kHasSubScales) {
-      const std::byte* const pairs = panel.minimum_pairs + b * (kSubBlocks<Type> / 2) * size_t{64};
-      const Word16 sum =
-          MinimumSum<Type>(x[t], b, [&](uint32_t pair) { return Integers::Load(pairs + pair * size_t{64}); });
-      const Float16 factor = Simd::Multiply(minimum, Simd::Broadcast(-x[t].scales[b]));
-      sums[t] = Simd::MultiplyAdd(factor, Integers::ToFloat(sum), sums[t]);
-    } else {
-      const Float16 factor = Simd::Multiply(minimum, Simd::Broadcast(x[t].scales[b]));
-      sums[t] = Simd::MultiplyAdd(factor, Simd::Broadcast(static_cast<float>(x[t].sums_32[b])), sums[t]);
-    }
-  }
-}
-
 template <typename Type, uint32_t kTokens>
 void MultiplyUnpacked(const MatMulArgs& args, const UnpackedPanel& panel, uint32_t row, uint32_t token) {
   const QuantizedRow* const x = args.quantized_rows + token;
@@ -364,12 +360,12 @@ void MultiplyUnpacked(const MatMulArgs& args, const UnpackedPanel& panel, uint32
   for (uint32_t b = 0; b < args.weights->cols / Type::kBlockColumns; ++b) {
     Word16 products[kTokens];
     MultiplyUnpackedBlock<Type, kTokens>(panel, x, b, products);
-    const Float16 scale = Simd::Load(panel.scales + b * kPanelRows);
-    for (uint32_t t = 0; t < kTokens; ++t) {
-      const Float16 factor = Simd::Multiply(scale, Simd::Broadcast(x[t].scales[b]));
-      sums[t] = Simd::MultiplyAdd(factor, Integers::ToFloat(products[t]), sums[t]);
+    AddProducts<kTokens>(Simd::Load(panel.scales + b * kPanelRows), products, x, b, sums);
+    if constexpr (Type::kHasMinimum) {
+      const std::byte* const pairs = panel.minimum_pairs + b * (kSubBlocks<Type> / 2) * size_t{64};
+      const auto load_pair = [&](uint32_t pair) { return Integers::Load(pairs + pair * size_t{64}); };
+      AddMinimums<Type, kTokens>(Simd::Load(panel.minimums + b * kPanelRows), load_pair, x, b, sums);
     }
-    if constexpr (Type::kHasMinimum) AddUnpackedMinimums<Type, kTokens>(panel, x, b, sums);
   }
   StoreSums(args, row, token, sums);
 }
