@@ -99,7 +99,10 @@ inline float Largest(const float* values, int64_t size) {
   Float16 largest = Simd::Broadcast(values[0]);
   int64_t i = 0;
   for (; i + kLanes <= size; i += kLanes) largest = Simd::Max(largest, Simd::Load(values + i));
-  return std::max(MaxLanes(largest), *std::max_element(values + std::min(i, size - 1), values + size));
+  float lanes[kLanes];
+  Simd::Store(lanes, largest);
+  return std::max(*std::max_element(lanes, lanes + kLanes),
+                  *std::max_element(values + std::min(i, size - 1), values + size));
 }
 
 // The softmax of one query; returns the log of its denominator.

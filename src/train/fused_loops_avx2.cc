@@ -19,7 +19,7 @@
 namespace mimo {
 
 const FusedLoops& Avx2FusedLoops() {
-  static constexpr FusedLoops kLoops = MakeFusedLoops();
+  static constexpr FusedLoops kLoops = MakeFusedLoops("avx2");
   return kLoops;
 }
 

@@ -19,7 +19,7 @@
 namespace mimo {
 
 const FusedLoops& Avx512FusedLoops() {
-  static constexpr FusedLoops kLoops = MakeFusedLoops();
+  static constexpr FusedLoops kLoops = MakeFusedLoops("avx512");
   return kLoops;
 }
 

@@ -130,8 +130,8 @@ double CrossEntropy(float* logits, const int64_t* targets, int64_t rows, int64_t
   return loss;
 }
 
-constexpr FusedLoops MakeFusedLoops() {
-  return {Simd::kName,   RmsNormForward, RmsNormBackward, AttentionForward, AttentionBackward,
+constexpr FusedLoops MakeFusedLoops(const char* name) {
+  return {name,          RmsNormForward, RmsNormBackward, AttentionForward, AttentionBackward,
           SwiGluForward, SwiGluBackward, GatherRows,      ScatterAddRows,   CrossEntropy};
 }
 
