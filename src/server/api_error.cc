@@ -55,6 +55,14 @@ ApiError ToApiError(const Error& error) {
   return result;
 }
 
+ApiError WithParamFromMessage(ApiError error) {
+  if (error.param.empty() && error.message.starts_with('\'')) {
+    const size_t end = error.message.find('\'', 1);
+    if (end != std::string::npos) error.param = error.message.substr(1, end - 1);
+  }
+  return error;
+}
+
 int HttpStatusOf(ErrorCode code) { return WireErrorOf(code).status; }
 
 Json ErrorJson(const ApiError& error) { return MakeErrorJson(WireErrorOf(error.code).type, error); }

@@ -34,6 +34,9 @@ int HttpStatusOf(ErrorCode code);
 Json ErrorJson(const ApiError& error);
 // With retry-after where trying again helps, and x-should-retry: false where SDKs would retry in vain.
 HttpReply ErrorReply(const ApiError& error);
+// Messages that begin with 'name' name the field at fault: it becomes `param`.
+ApiError WithParamFromMessage(ApiError error);
+
 // For HTTP's own failures, which have no code of ours.
 HttpReply ErrorReply(int status, std::string_view message);
 

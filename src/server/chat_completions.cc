@@ -1,21 +1,18 @@
 #include "server/chat_completions.h"
 
 #include <algorithm>
-#include <charconv>
 #include <limits>
 #include <set>
 #include <string>
 
 #include "server/json_fields.h"
+#include "server/sampling_fields.h"
 #include "text/chat_message.h"
-#include "text/encode_prompt.h"
 
 namespace mimo {
 namespace {
 
 constexpr int64_t kChoicesMax = 128;  // OpenAI's limit
-constexpr size_t kStopStringsMax = 64;
-constexpr size_t kStopStringBytesMax = 1024;
 
 // Fields that force a shape on the reply. Ignoring them would hand the client text it cannot use.
 constexpr const char* kConstraintFields[] = {"guided_json",    "guided_regex",       "guided_choice",
@@ -49,54 +46,13 @@ void RejectUnsupported(JsonFields& fields) {
   }
 }
 
-std::optional<float> Float(JsonFields& fields, const char* name, double min, double max) {
-  const std::optional<double> value = fields.Number(name, min, max);
-  return value ? std::optional(static_cast<float>(*value)) : std::nullopt;
-}
-
-std::vector<std::pair<TokenId, float>> ReadLogitBias(JsonFields& fields) {
-  std::vector<std::pair<TokenId, float>> result;
-  const Json* object = fields.Object("logit_bias");
-  if (object == nullptr) return result;
-  for (const auto& [key, value] : object->items()) {
-    TokenId token = 0;
-    const auto parsed = std::from_chars(key.data(), key.data() + key.size(), token);
-    if (parsed.ec != std::errc() || parsed.ptr != key.data() + key.size() || !value.is_number()) {
-      fields.Fail("logit_bias", "must map token ids to numbers");
-      return result;
-    }
-    result.emplace_back(token, value.get<float>());
-  }
-  return result;
-}
-
-SamplingParams ReadSampling(JsonFields& fields, const ServedModel& model) {
-  SamplingParams params;
-  params.temperature = Float(fields, "temperature", 0, 2).value_or(model.temperature_default);
-  params.top_p = Float(fields, "top_p", 0, 1).value_or(model.top_p_default);
-  params.min_p = Float(fields, "min_p", 0, 1).value_or(params.min_p);
-  params.typical_p = Float(fields, "typical_p", 0, 1).value_or(params.typical_p);
-  // -1 means all tokens, as in vLLM.
-  const int64_t top_k = fields.Integer("top_k", -1, std::numeric_limits<int32_t>::max()).value_or(0);
-  params.top_k = static_cast<uint32_t>(std::max<int64_t>(top_k, 0));
-  // vLLM's name, then llama.cpp's.
-  const auto repeat_penalty = Float(fields, "repeat_penalty", 0, 100);
-  params.repetition_penalty = Float(fields, "repetition_penalty", 0, 100)
-                                  .value_or(repeat_penalty.value_or(params.repetition_penalty));
-  params.presence_penalty = Float(fields, "presence_penalty", -2, 2).value_or(0.0F);
-  params.frequency_penalty = Float(fields, "frequency_penalty", -2, 2).value_or(0.0F);
-  params.logit_bias = ReadLogitBias(fields);
-  if (const auto seed =
-          fields.Integer("seed", std::numeric_limits<int64_t>::min(), std::numeric_limits<int64_t>::max())) {
-    params.seed = static_cast<uint64_t>(*seed);
-  }
-  params.report_logprobs = fields.Bool("logprobs").value_or(false);
+void ReadLogprobs(JsonFields& fields, SamplingParams* params) {
+  params->report_logprobs = fields.Bool("logprobs").value_or(false);
   if (const auto top_logprobs = fields.Integer("top_logprobs", 0, kLogprobsMax)) {
-    if (*top_logprobs > 0 && !params.report_logprobs)
+    if (*top_logprobs > 0 && !params->report_logprobs)
       fields.Fail("top_logprobs", "needs 'logprobs' to be true");
-    params.logprobs = static_cast<uint32_t>(*top_logprobs);
+    params->logprobs = static_cast<uint32_t>(*top_logprobs);
   }
-  return params;
 }
 
 uint32_t ReadMaxTokens(JsonFields& fields) {
@@ -107,39 +63,6 @@ uint32_t ReadMaxTokens(JsonFields& fields) {
   const int64_t tokens = new_name.value_or(old_name.value_or(-1));
   if (tokens == 0) fields.Fail(new_name ? "max_completion_tokens" : "max_tokens", "must be at least 1");
   return static_cast<uint32_t>(std::max<int64_t>(tokens, 0));
-}
-
-std::vector<std::string> ReadStopStrings(JsonFields& fields) {
-  std::vector<std::string> result;
-  const Json* stop = fields.Any("stop");
-  if (stop == nullptr) return result;
-  const Json list = stop->is_array() ? *stop : Json::array({*stop});
-  if (list.size() > kStopStringsMax)
-    fields.Fail("stop", fmt::format("has more than {} entries", kStopStringsMax));
-  for (const Json& entry : list) {
-    if (!entry.is_string() || entry.get_ref<const std::string&>().empty() ||
-        entry.get_ref<const std::string&>().size() > kStopStringBytesMax) {
-      fields.Fail("stop", fmt::format("must be a string or an array of strings of 1 to {} bytes",
-                                      kStopStringBytesMax));
-      return {};
-    }
-    result.push_back(entry.get<std::string>());
-  }
-  return result;
-}
-
-std::vector<TokenId> ReadStopTokenIds(JsonFields& fields) {
-  std::vector<TokenId> result;
-  const Json* ids = fields.Array("stop_token_ids");
-  if (ids == nullptr) return result;
-  for (const Json& id : *ids) {
-    if (!id.is_number_unsigned() || id.get<uint64_t>() > std::numeric_limits<TokenId>::max()) {
-      fields.Fail("stop_token_ids", "must be an array of token ids");
-      return {};
-    }
-    result.push_back(id.get<TokenId>());
-  }
-  return result;
 }
 
 // Which of the declared tools the model may call.
@@ -223,8 +146,9 @@ ChatCompletion ReadOptions(JsonFields& fields, const Json& body, const ServedMod
   result.num_choices = static_cast<uint32_t>(fields.Integer("n", 1, kChoicesMax).value_or(1));
   result.parallel_tool_calls = fields.Bool("parallel_tool_calls").value_or(true);
   result.generation.sampling = ReadSampling(fields, model);
+  ReadLogprobs(fields, &result.generation.sampling);
   result.generation.max_tokens = ReadMaxTokens(fields);
-  result.generation.stop_strings = ReadStopStrings(fields);
+  result.generation.stop_strings = ReadStopStrings(fields, "stop");
   result.generation.stop_token_ids = ReadStopTokenIds(fields);
   result.generation.ignore_eos = fields.Bool("ignore_eos").value_or(false);
   if (!body.contains("messages")) fields.Fail("messages", "is missing");
@@ -232,22 +156,6 @@ ChatCompletion ReadOptions(JsonFields& fields, const Json& body, const ServedMod
 }
 
 }  // namespace
-
-std::vector<GenerationRequest> ChatCompletion::EngineRequests() const {
-  std::vector<GenerationRequest> requests(num_choices, generation);
-  for (uint32_t index = 0; index < num_choices; ++index) {
-    if (generation.sampling.seed) requests[index].sampling.seed = *generation.sampling.seed + index;
-  }
-  return requests;
-}
-
-ApiError WithParamFromMessage(ApiError error) {
-  if (error.param.empty() && error.message.starts_with('\'')) {
-    const size_t end = error.message.find('\'', 1);
-    if (end != std::string::npos) error.param = error.message.substr(1, end - 1);
-  }
-  return error;
-}
 
 ApiResult<ChatCompletion> ParseChatCompletion(const Json& body, const ServedModel& model) {
   JsonFields fields(body);
@@ -271,15 +179,10 @@ ApiResult<ChatCompletion> ParseChatCompletion(const Json& body, const ServedMode
   Result<ChatRequest> chat = ParseChatRequest(body);
   if (!chat) return fail(chat.error());
   ApplyToolChoice(tool_choice, *chat);
-  const Result<RenderedPrompt> prompt = model.chat_template.RenderPrompt(*chat);
-  if (!prompt) return fail(prompt.error());
-  result.generation.prompt = EncodePrompt(*model.tokenizer, *prompt);
+  if (auto set = SetConversation(std::move(*chat), model, &result); !set) return tl::unexpected(set.error());
   if (result.generation.prompt.size() >= model.engine->context_max()) {
     return tl::unexpected(ContextTooLong(result.generation.prompt.size(), model.engine->context_max()));
   }
-  result.parser = {.starts_in_reasoning = model.chat_template.StartsInReasoning(*chat),
-                   .parse_tool_calls = !chat->tools.empty(),
-                   .tools = std::move(chat->tools)};
   return result;
 }
 

@@ -1,17 +1,12 @@
 #include "server/chat_reply.h"
 
 #include <chrono>
-#include <random>
 
 #include "base/check.h"
+#include "server/generation_route.h"
 
 namespace mimo {
 namespace {
-
-std::string RandomId(std::string_view prefix) {
-  thread_local std::mt19937_64 generator{std::random_device{}()};
-  return fmt::format("{}{:016x}{:08x}", prefix, generator(), generator() & 0xffffffffU);
-}
 
 // One token may be part of a character: `bytes` is exact, `token` shows U+FFFD there.
 Json TokenJson(TokenId token, float logprob, const Tokenizer& tokenizer) {
@@ -21,18 +16,6 @@ Json TokenJson(TokenId token, float logprob, const Tokenizer& tokenizer) {
   // JSON has no infinity; OpenAI writes this for what cannot happen.
   return Json{
       {"token", std::string(bytes)}, {"logprob", std::max(logprob, -9999.0F)}, {"bytes", std::move(array)}};
-}
-
-void AppendLogprobs(const std::vector<SampledToken>& tokens, const Tokenizer& tokenizer, Json& result) {
-  for (const SampledToken& token : tokens) {
-    Json entry = TokenJson(token.token, token.logprob, tokenizer);
-    Json top = Json::array();
-    for (const TokenLogprob& candidate : token.top) {
-      top.push_back(TokenJson(candidate.token, candidate.logprob, tokenizer));
-    }
-    entry["top_logprobs"] = std::move(top);
-    result.push_back(std::move(entry));
-  }
 }
 
 Json Envelope(const ReplyIdentity& identity, const char* object) {
@@ -86,6 +69,18 @@ Json UsageJson(const std::vector<ChoiceReader>& choices) {
               {"total_tokens", first.prompt_tokens + completion_tokens},
               {"prompt_tokens_details", {{"cached_tokens", first.cached_tokens}}},
               {"completion_tokens_details", {{"reasoning_tokens", reasoning_tokens}}}};
+}
+
+void AppendLogprobs(const std::vector<SampledToken>& tokens, const Tokenizer& tokenizer, Json& result) {
+  for (const SampledToken& token : tokens) {
+    Json entry = TokenJson(token.token, token.logprob, tokenizer);
+    Json top = Json::array();
+    for (const TokenLogprob& candidate : token.top) {
+      top.push_back(TokenJson(candidate.token, candidate.logprob, tokenizer));
+    }
+    entry["top_logprobs"] = std::move(top);
+    result.push_back(std::move(entry));
+  }
 }
 
 std::string_view FinishReasonName(ChoiceEnd end) {

@@ -25,6 +25,9 @@ ReplyIdentity NewReplyIdentity(const std::string& model);
 // once.
 Json UsageJson(const std::vector<ChoiceReader>& choices);
 
+// One entry of `logprobs.content` for each token.
+void AppendLogprobs(const std::vector<SampledToken>& tokens, const Tokenizer& tokenizer, Json& result);
+
 // "stop", "length" or "tool_calls".
 std::string_view FinishReasonName(ChoiceEnd end);
 

@@ -84,6 +84,7 @@ ChoicePieces ChoiceReader::Read(const GenerationEvent& event) {
   if (event.finish) {
     Append(parser_.Finish(), pieces.events);
     pieces.end = EndOf(*event.finish);
+    if (pieces.end == ChoiceEnd::kStop) pieces.stop_string = event.stop_string;
     pieces.error = event.error;
   }
   return pieces;

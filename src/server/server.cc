@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "server/api_error.h"
+#include "server/chat_route.h"
 #include "server/page.h"
 #include "server/tokenize_route.h"
 
@@ -174,7 +175,10 @@ HttpReply ApiServer::Handle(const HttpRequest& request) {
     case ApiRoute::kDetokenize:
       return HandleDetokenize(request, *model_);
     default:
-      return Counted(HandleChatCompletion(request, *model_, options_.chat, ending_), active);
+      return Counted(
+          HandleChatCompletion(
+              {.request = request, .model = *model_, .options = options_.generation, .ending = ending_}),
+          active);
   }
 }
 

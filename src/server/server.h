@@ -6,14 +6,15 @@
 //         -> GenerationGroup: Engine::Submit; the engine thread appends events to the request's queue
 //         -> ChoiceReader: events -> reasoning, answer and tool calls, token counts
 //         -> ChatChunks (stream) or ChatMessageBuilder (whole reply) -> JSON -> bytes
+//   The last steps are the same for every endpoint that generates: generation_route.
 //
 // Connection threads never touch the model. The engine thread never waits for one of them: it only appends to
 // a queue that the request's max_tokens bounds. JSON ends at the parsers; between them are native structs. A
 // client that goes away, streaming or not, has its generation cancelled within poll_interval.
 //
 // One file per idea: http_server (the library behind an interface), api_error (the table of error codes),
-// json_fields (typed reads of a request), served_model (names), *_route (endpoints), page (the web page and
-// its home), serve (start, signals, end).
+// json_fields, sampling_fields (typed reads of a request), served_model (names), *_route (endpoints), page
+// (the web page and its home), serve (start, signals, end).
 
 #include <atomic>
 #include <chrono>
@@ -24,7 +25,7 @@
 #include <string>
 
 #include "base/status.h"
-#include "server/chat_route.h"
+#include "server/generation_route.h"
 #include "server/http_server.h"
 #include "server/served_model.h"
 
@@ -34,7 +35,7 @@ enum class ApiRoute : uint8_t;
 
 struct ApiServerOptions {
   HttpServerOptions http;
-  ChatRouteOptions chat;
+  GenerationRouteOptions generation;
 };
 
 // Answers from the first moment: /health says 503 with a reason until a model is set. Thread-safe.

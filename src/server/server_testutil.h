@@ -276,8 +276,8 @@ class ServerTest : public testing::Test {
     ApiServerOptions options;
     options.http.port = 0;
     options.http.body_bytes_max = 1 << 20;
-    options.chat.keep_alive_interval = std::chrono::milliseconds(50);
-    options.chat.poll_interval = std::chrono::milliseconds(20);
+    options.generation.keep_alive_interval = std::chrono::milliseconds(50);
+    options.generation.poll_interval = std::chrono::milliseconds(20);
     Result<std::unique_ptr<ApiServer>> server = ApiServer::Start(options);
     ASSERT_TRUE(server.has_value());
     server_ = std::move(*server);

@@ -1,6 +1,5 @@
 #include "server/tokenize_route.h"
 
-#include "server/chat_completions.h"
 #include "server/json_fields.h"
 #include "text/chat_message.h"
 #include "text/encode_prompt.h"

@@ -1,0 +1,159 @@
+#include "server/generation_route.h"
+
+#include <optional>
+#include <random>
+#include <utility>
+
+#include "server/generation_group.h"
+#include "text/encode_prompt.h"
+
+namespace mimo {
+namespace {
+
+// A request that runs. Destroying it cancels what is left of it.
+struct RunningGeneration {
+  GenerationRouteOptions options;
+  const std::atomic<bool>& ending;
+  std::unique_ptr<ReplyFormat> format;
+  std::unique_ptr<GenerationGroup> group;
+  std::vector<ChoiceReader> readers;  // one per choice
+  GenerationUsage usage_at_start;
+};
+
+// What a wait brought.
+struct News {
+  enum class Kind { kPieces, kNothing, kError };
+  Kind kind = Kind::kNothing;
+  uint32_t index = 0;             // of the choice
+  ChoicePieces pieces;            // with kPieces
+  std::optional<ApiError> error;  // with kError: the whole reply failed
+};
+
+ApiError EndingError() {
+  return {
+      .code = ErrorCode::kUnavailable, .message = "the server is shutting down", .param = {}, .reason = {}};
+}
+
+// The error that ended a choice, if one did.
+std::optional<ApiError> ErrorOf(const ChoicePieces& pieces) {
+  if (pieces.end == ChoiceEnd::kCancelled) return EndingError();
+  if (pieces.end != ChoiceEnd::kError) return std::nullopt;
+  return ToApiError(
+      pieces.error.value_or(Error{ErrorCode::kInternal, "the engine ended a request without a reason"}));
+}
+
+// Waits for the next pieces of any choice, at most poll_interval.
+News WaitForNews(RunningGeneration& running) {
+  if (running.ending.load(std::memory_order_relaxed))
+    return {.kind = News::Kind::kError, .index = 0, .pieces = {}, .error = EndingError()};
+  std::optional<GenerationGroup::Item> item = running.group->Next(running.options.poll_interval);
+  if (!item) return {};
+  ChoiceReader& reader = running.readers[item->index];
+  News news;
+  news.kind = News::Kind::kPieces;
+  news.index = item->index;
+  news.pieces = reader.Read(item->event);
+  if (reader.wants_cancel()) running.group->Cancel(item->index);
+  news.error = ErrorOf(news.pieces);
+  if (news.error) news.kind = News::Kind::kError;
+  return news;
+}
+
+HttpReply ReplyWhole(RunningGeneration& running, const HttpPeer& peer) {
+  running.format->Begin(running.usage_at_start);
+  auto polled = std::chrono::steady_clock::now();
+  while (!running.group->finished()) {
+    const News news = WaitForNews(running);
+    if (news.kind == News::Kind::kError) return running.format->Refuse(*news.error);
+    if (news.kind == News::Kind::kPieces) running.format->Add(news.index, news.pieces);
+    // Also while events flow: a client that left must not keep the engine busy to the end.
+    const auto now = std::chrono::steady_clock::now();
+    if (now - polled < running.options.poll_interval) continue;
+    polled = now;
+    if (!peer.IsConnected()) return ErrorReply(499, "the client closed the connection");
+  }
+  HttpReply reply;
+  reply.body = running.format->Finish(running.readers);
+  return reply;
+}
+
+// False when the client has gone.
+bool WriteStream(RunningGeneration& running, HttpStreamWriter& writer) {
+  ReplyFormat& format = *running.format;
+  if (!writer.Write(format.Begin(running.usage_at_start))) return false;
+  auto written = std::chrono::steady_clock::now();
+  while (!running.group->finished()) {
+    const News news = WaitForNews(running);
+    if (news.kind == News::Kind::kError) return writer.Write(format.Fail(*news.error));
+    std::string text;
+    if (news.kind == News::Kind::kPieces) {
+      text = format.Add(news.index, news.pieces);
+    } else if (!writer.IsConnected()) {
+      return false;
+    }
+    const auto now = std::chrono::steady_clock::now();
+    if (text.empty() && now - written >= running.options.keep_alive_interval) text = format.KeepAlive();
+    if (text.empty()) continue;
+    written = now;
+    if (!writer.Write(text)) return false;
+  }
+  return writer.Write(format.Finish(running.readers));
+}
+
+}  // namespace
+
+std::vector<GenerationRequest> GenerationJob::EngineRequests() const {
+  std::vector<GenerationRequest> requests(num_choices, generation);
+  for (uint32_t index = 0; index < num_choices; ++index) {
+    if (generation.sampling.seed) requests[index].sampling.seed = *generation.sampling.seed + index;
+  }
+  return requests;
+}
+
+ApiResult<void> SetConversation(ChatRequest chat, const ServedModel& model, GenerationJob* job) {
+  const Result<RenderedPrompt> prompt = model.chat_template.RenderPrompt(chat);
+  if (!prompt) return tl::unexpected(WithParamFromMessage(ToApiError(prompt.error())));
+  job->generation.prompt = EncodePrompt(*model.tokenizer, *prompt);
+  job->parser = {.starts_in_reasoning = model.chat_template.StartsInReasoning(chat),
+                 .parse_tool_calls = !chat.tools.empty(),
+                 .tools = std::move(chat.tools)};
+  return {};
+}
+
+HttpReply RunGeneration(GenerationJob job, std::unique_ptr<ReplyFormat> format,
+                        const GenerationRoute& route) {
+  GenerationUsage usage;
+  usage.prompt_tokens = static_cast<uint32_t>(job.generation.prompt.size());
+  auto group = GenerationGroup::Start(*route.model.engine, job.EngineRequests());
+  if (!group) return format->Refuse(WithParamFromMessage(ToApiError(group.error())));
+
+  auto running = std::make_shared<RunningGeneration>(RunningGeneration{.options = route.options,
+                                                                       .ending = route.ending,
+                                                                       .format = std::move(format),
+                                                                       .group = std::move(*group),
+                                                                       .readers = {},
+                                                                       .usage_at_start = usage});
+  for (uint32_t index = 0; index < job.num_choices; ++index) {
+    running->readers.emplace_back(job.parser, job.parallel_tool_calls, *route.model.tokenizer);
+  }
+  if (!job.stream) return ReplyWhole(*running, *route.request.peer);
+  HttpReply reply;
+  reply.content_type = "text/event-stream";
+  reply.headers.emplace_back("Cache-Control", "no-cache");
+  reply.headers.emplace_back("X-Accel-Buffering", "no");  // nginx would hold events back
+  reply.stream = [running](HttpStreamWriter& writer) { return WriteStream(*running, writer); };
+  return reply;
+}
+
+std::string ServerSentEvent(const Json& data) { return fmt::format("data: {}\n\n", DumpJson(data)); }
+
+std::string ServerSentEvent(std::string_view name, const Json& data) {
+  return fmt::format("event: {}\ndata: {}\n\n", name, DumpJson(data));
+}
+
+std::string RandomId(std::string_view prefix) {
+  thread_local std::mt19937_64 generator{std::random_device{}()};
+  return fmt::format("{}{:016x}{:08x}", prefix, generator(), generator() & 0xffffffffU);
+}
+
+}  // namespace mimo

@@ -1,0 +1,23 @@
+#pragma once
+// The fields of a request that choose tokens and end them: the same names in every dialect, with the extras
+// that benchmarks and other servers' clients send.
+
+#include <string>
+#include <vector>
+
+#include "engine/sampling_params.h"
+#include "server/json_fields.h"
+#include "server/served_model.h"
+
+namespace mimo {
+
+// temperature, top_p, top_k, min_p, typical_p, the penalties, logit_bias, seed; the model's defaults where a
+// field is absent. Leaves log-probabilities alone: each dialect asks for them differently.
+SamplingParams ReadSampling(JsonFields& fields, const ServedModel& model);
+
+// A string or an array of them under `name`: "stop", or Anthropic's "stop_sequences".
+std::vector<std::string> ReadStopStrings(JsonFields& fields, const char* name);
+// "stop_token_ids"
+std::vector<TokenId> ReadStopTokenIds(JsonFields& fields);
+
+}  // namespace mimo
