@@ -20,6 +20,7 @@
 #include "base/token_id.h"
 #include "engine/sampling_params.h"
 #include "model/model.h"
+#include "text/grammar.h"
 #include "text/tokenizer.h"
 
 namespace mimo {
@@ -32,6 +33,9 @@ struct GenerationRequest {
   std::vector<std::string> stop_strings = {};  // cut the text before the first of them
   bool ignore_eos = false;
   bool skip_special_tokens = true;
+  // What the text must obey; null: nothing. Stop tokens are possible only where it may end, and it ends by
+  // itself (kStop) where nothing can follow.
+  GrammarPtr grammar = nullptr;
 };
 
 enum class FinishReason { kStop, kLength, kCancelled, kError };

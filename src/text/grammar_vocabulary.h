@@ -1,0 +1,75 @@
+#pragma once
+// Internal to grammars: the trie of a vocabulary, and the masks of terminals that all sequences share.
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "text/grammar.h"
+#include "text/grammar_program.h"
+
+namespace mimo {
+
+// Nodes in depth-first order, the root first: the subtree of node n is [n, end[n]).
+struct TokenTrie {
+  std::vector<uint8_t> byte;
+  std::vector<uint16_t> depth;
+  std::vector<uint32_t> end;
+  std::vector<uint32_t> first_token;  // [num_nodes + 1]; node n's tokens: tokens[first_token[n]...)
+  std::vector<TokenId> tokens;
+  uint16_t depth_max = 0;
+
+  uint32_t num_nodes() const { return static_cast<uint32_t>(byte.size()); }
+};
+
+// Which tokens a terminal takes from one of its states, as far as the terminal alone decides.
+struct TerminalMask {
+  // Tokens that do not leave the terminal. One of the two is used, in a mask that is not counted.
+  std::vector<uint64_t> words;  // bit per token
+  std::vector<TokenId> tokens;  // when they are few
+  // Trie nodes at which the terminal may end. What the longer tokens go on with is the rest's business.
+  std::vector<uint32_t> exits;
+
+  // Of a counted mask: by the number of code points. words_up_to[n]: tokens of at most n.
+  static constexpr uint32_t kNumCounted = 16;
+  std::vector<std::vector<uint64_t>> words_up_to;
+  std::vector<std::pair<uint32_t, TokenId>> long_tokens;  // of at least kNumCounted; ascending
+  std::vector<uint32_t> exit_counts;                      // of each exit: code points before the closing byte
+
+  size_t bytes() const;
+};
+
+struct GrammarVocabulary::Impl {
+  explicit Impl(const Tokenizer& tokenizer);
+
+  // The mask of `terminal` in `state`. Computed at the first call and kept while memory lasts.
+  std::shared_ptr<const TerminalMask> MaskOf(const GrammarTerminal& terminal, uint32_t state);
+  // The same, but by code points where the terminal tells them apart. Tokens that end the terminal are not in
+  // it, only their nodes in `exits`.
+  std::shared_ptr<const TerminalMask> CountedMaskOf(const GrammarTerminal& terminal, uint32_t state);
+
+  uint32_t vocab_size = 0;
+  std::vector<uint32_t> bytes_begin;  // [vocab_size + 1] in `bytes`; special tokens have none
+  std::string bytes;
+  TokenTrie trie;
+
+ private:
+  static constexpr size_t kCachedBytesMax = size_t{256} << 20;
+
+  template <typename Compute>
+  std::shared_ptr<const TerminalMask> Lookup(uint64_t id, uint32_t key, Compute compute);
+
+  struct KeyHash {
+    size_t operator()(const std::pair<uint64_t, uint32_t>& key) const {
+      return (key.first * 0x9E3779B97F4A7C15U) ^ (uint64_t{key.second} * 0xC2B2AE3D27D4EB4FU);
+    }
+  };
+  std::mutex mutex_;  // guards what follows; not held while a mask is computed
+  std::unordered_map<std::pair<uint64_t, uint32_t>, std::shared_ptr<const TerminalMask>, KeyHash> masks_;
+  size_t cached_bytes_ = 0;
+};
+
+}  // namespace mimo
