@@ -32,6 +32,8 @@ struct GenerationRequest {
   std::vector<std::string> stop_strings = {};  // cut the text before the first of them
   bool ignore_eos = false;
   bool skip_special_tokens = true;
+  std::string owner = {};  // who asks, such as the id of an API key: fair shares are between owners
+  int32_t priority = 0;    // higher ones go first, whoever asks: above all, batch work stands below 0
 };
 
 enum class FinishReason { kStop, kLength, kCancelled, kError };
