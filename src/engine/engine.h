@@ -1,8 +1,8 @@
 #pragma once
 // engine/: many requests -> batches -> tokens.
 //
-//   Submit -> waiting -> (KV blocks and a ring) -> running: prefill in chunks, then one token a step ->
-//   events -> done
+//   Submit -> waiting (by priority, then by fair shares between owners) -> (KV blocks and a ring) ->
+//   running: prefill in chunks, then one token a step -> events -> done
 //
 // One engine thread owns the model, the KV block tables and the samplers. Other threads only post requests,
 // cancel them, and receive events. Continuous batching: a sequence joins and leaves between steps, and its
