@@ -156,14 +156,15 @@ TEST(Engine, AnswersAtOnceWhenTheQueueIsFull) {
     return {};
   };
   std::vector<EventCollector> collectors(4);
-  TestEngine test(std::move(model), {.scheduler = {.sequences_max = 1}, .requests_queued_max = 2});
+  TestEngine test(std::move(model), {.scheduler = {.sequences_max = 1}, .queue = {.requests_max = 2}});
   ASSERT_TRUE(test.engine->Submit(Prompt("a"), collectors[0].sink()));
   while (!has_begun) std::this_thread::yield();
   ASSERT_TRUE(test.engine->Submit(Prompt("b"), collectors[1].sink()));
   ASSERT_TRUE(test.engine->Submit(Prompt("c"), collectors[2].sink()));
   const auto refused = test.engine->Submit(Prompt("d"), collectors[3].sink());
   ASSERT_FALSE(refused);
-  EXPECT_EQ(refused.error().code, ErrorCode::kResourceExhausted);
+  EXPECT_EQ(refused.error().code, ErrorCode::kUnavailable);
+  EXPECT_GE(std::get<TryLater>(refused.error().detail).after, std::chrono::seconds(1));
   EXPECT_EQ(test.engine->load().running, 1U);
   EXPECT_EQ(test.engine->load().waiting, 2U);
   gate.unlock();

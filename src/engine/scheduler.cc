@@ -10,6 +10,8 @@ namespace {
 
 bool ComesFirst(const Sequence* a, const Sequence* b) { return FairShare::Precedes(*a, *b); }
 
+bool IsDecoding(const Sequence* sequence) { return sequence->num_pending() == 1; }
+
 }  // namespace
 
 Scheduler::Scheduler(const SchedulerOptions& options)
@@ -98,13 +100,16 @@ void Scheduler::GrowOrPreempt() {
   }
 }
 
+uint32_t Scheduler::num_decoding() const {
+  return static_cast<uint32_t>(std::count_if(running_.begin(), running_.end(), IsDecoding));
+}
+
 std::span<const ScheduledChunk> Scheduler::NextStep(uint32_t prompt_tokens_max) {
   GrowOrPreempt();
   step_.clear();
   for (Sequence* sequence : running_) step_.push_back({.sequence = sequence});
-  const auto prompts = std::stable_partition(step_.begin(), step_.end(), [](const ScheduledChunk& chunk) {
-    return chunk.sequence->num_pending() == 1;
-  });
+  const auto prompts = std::stable_partition(
+      step_.begin(), step_.end(), [](const ScheduledChunk& chunk) { return IsDecoding(chunk.sequence); });
   for (auto chunk = step_.begin(); chunk != prompts; ++chunk) chunk->num_tokens = 1;
   const auto num_decoding = static_cast<uint32_t>(prompts - step_.begin());
   uint32_t budget = options_.tokens_per_step_max - num_decoding;

@@ -67,6 +67,8 @@ class Scheduler {
   std::span<Sequence* const> waiting() const { return waiting_; }
   uint32_t num_waiting() const { return static_cast<uint32_t>(waiting_.size()); }
   uint32_t num_running() const { return static_cast<uint32_t>(running_.size()); }
+  // Of the running ones, those that need only the key and value of their newest token.
+  uint32_t num_decoding() const;
   uint32_t num_blocks() const { return memory_.num_blocks(); }
   uint32_t num_blocks_free() const { return memory_.num_blocks_free(); }
   uint64_t num_preemptions() const { return num_preemptions_; }

@@ -40,8 +40,8 @@ struct ChoicePieces {
   std::vector<OutputEvent> events;
   std::vector<SampledToken> tokens;  // without a stop token, which has no text
   std::optional<ChoiceEnd> end;
-  std::string stop_string;     // with kStop: the stop string that was found, if it was one
-  std::optional<Error> error;  // with kError
+  std::string stop_string;           // with kStop: the stop string that was found, if it was one
+  std::optional<EngineError> error;  // with kError
 };
 
 class ChoiceReader {

@@ -2,9 +2,8 @@
 
 namespace mimo {
 
-Result<std::unique_ptr<GenerationGroup>> GenerationGroup::Start(Engine& engine,
-                                                                std::vector<GenerationRequest> requests,
-                                                                const std::shared_ptr<RequestMeter>& meter) {
+EngineResult<std::unique_ptr<GenerationGroup>> GenerationGroup::Start(
+    Engine& engine, std::vector<GenerationRequest> requests, const std::shared_ptr<RequestMeter>& meter) {
   std::unique_ptr<GenerationGroup> group(new GenerationGroup(engine));
   for (GenerationRequest& request : requests) {
     const auto index = static_cast<uint32_t>(group->ids_.size());
@@ -18,10 +17,10 @@ Result<std::unique_ptr<GenerationGroup>> GenerationGroup::Start(Engine& engine,
       queue->not_empty.notify_one();
     };
     // On failure the group's destructor cancels those that came before.
-    const Result<RequestId> id = engine.Submit(std::move(request), std::move(sink));
+    EngineResult<RequestId> id = engine.Submit(std::move(request), std::move(sink));
     if (!id) {
       if (meter != nullptr) meter->CountRefusal(id.error());
-      return tl::unexpected<Error>(id.error());
+      return tl::unexpected(std::move(id).error());
     }
     group->ids_.push_back(*id);
     group->is_finished_.push_back(false);

@@ -31,9 +31,9 @@ class GenerationGroup {
 
   // Submits all or none. `engine` must outlive the group. The requests become those of `meter`, which sees
   // every event, also those that come after the group is gone; null where nobody keeps accounts.
-  static Result<std::unique_ptr<GenerationGroup>> Start(Engine& engine,
-                                                        std::vector<GenerationRequest> requests,
-                                                        const std::shared_ptr<RequestMeter>& meter);
+  static EngineResult<std::unique_ptr<GenerationGroup>> Start(Engine& engine,
+                                                              std::vector<GenerationRequest> requests,
+                                                              const std::shared_ptr<RequestMeter>& meter);
   // Cancels whatever still runs and does not wait for it.
   ~GenerationGroup();
   GenerationGroup(const GenerationGroup&) = delete;

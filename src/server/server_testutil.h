@@ -30,14 +30,14 @@ namespace mimo {
 class FakeEngine final : public Engine {
  public:
   std::function<void(const GenerationRequest&, const EventSink&)> on_submit;
-  std::optional<Error> submit_error;
+  std::optional<EngineError> submit_error;
   Status health;
   ModelConfig model_config;
   uint32_t context = 4096;
 
-  Result<RequestId> Submit(GenerationRequest request, EventSink sink) override {
+  EngineResult<RequestId> Submit(GenerationRequest request, EventSink sink) override {
     std::unique_lock lock(mutex_);
-    if (submit_error) return tl::unexpected<Error>(*submit_error);
+    if (submit_error) return tl::unexpected(*submit_error);
     const RequestId id{next_id_++};
     requests_.push_back(request);
     sinks_[id.value] = sink;
