@@ -30,7 +30,7 @@ std::string ModelName(const ServeFlags& flags) {
 }
 
 Result<ServedModel> LoadServedModel(const ServeFlags& flags, LoadedModel* loaded) {
-  MIMO_ASSIGN_OR_RETURN(ModelSession session, OpenModelSession(flags.model, flags.sequences));
+  MIMO_ASSIGN_OR_RETURN(ModelSession session, OpenModelSession(flags.model, flags.engine));
   loaded->checkpoint = std::move(session.checkpoint);
   ServedModel model;
   model.id = ModelName(flags);

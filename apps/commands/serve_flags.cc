@@ -47,6 +47,22 @@ void AddNetworkFlags(FlagAdder& add, ServeFlags* flags) {
       ->check(CLI::Range(0, 86400));
 }
 
+void AddSchedulerFlags(FlagAdder& add, ServeFlags* flags) {
+  EngineOptions& engine = flags->engine;
+  add("--sequences", engine.sequences_max, "requests that run at once")->check(CLI::Range(1, 512));
+  add("--queue-requests", engine.queue.requests_max, "that may wait; beyond it 503")
+      ->check(CLI::Range(1, 1'000'000));
+  add("--queue-tokens", engine.queue.prompt_tokens_max, "of all prompts that may wait; beyond it 503");
+  add("--queue-requests-per-key", engine.queue.owner_requests_max, "beyond it 429")
+      ->check(CLI::Range(1, 1'000'000));
+  add("--queue-tokens-per-key", engine.queue.owner_prompt_tokens_max, "beyond it 429");
+  add("--queue-timeout", flags->queue_seconds, "seconds after which a waiting request is given up; 0: never")
+      ->check(CLI::Range(0, 86400));
+  add("--decode-stretch", engine.decode_stretch_max,
+      "how much longer prompts may make a step of running requests; 0: without limit")
+      ->check(CLI::Range(0.0, 1000.0));
+}
+
 void AddAccountFlags(FlagAdder& add, ServeFlags* flags) {
   ApiServerOptions& api = flags->options.api;
   add("--api-keys", api.keys_path, "file of API keys (`mimo keys`); without it everybody may use the server");
@@ -69,7 +85,7 @@ void AddServeFlags(CLI::App& command, ServeFlags* flags) {
   FlagAdder add(command);
   AddNetworkFlags(add, flags);
   add("--model-name", flags->name, "name in the API; default: the checkpoint's file name");
-  add("--sequences", flags->sequences, "requests that run at once")->check(CLI::Range(1, 512));
+  AddSchedulerFlags(add, flags);
   AddAccountFlags(add, flags);
   AddLogFlags(add, flags);
 }
@@ -78,6 +94,7 @@ Status FinishServeFlags(ServeFlags* flags) {
   SetLogFormat(kLogFormats.at(flags->log_format));
   SetLogLevel(kLogLevels.at(flags->log_level));
   flags->options.api.http.body_bytes_max = uint64_t{flags->body_megabytes_max} << 20;
+  flags->engine.queue_time_max = std::chrono::seconds(flags->queue_seconds);
   flags->options.drain_timeout = std::chrono::seconds(flags->drain_seconds);
   MIMO_ASSIGN_OR_RETURN(flags->options.api.prices, ReadPriceCard(flags->model.config));
   return {};

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "apps/commands/model_flags.h"
+#include "engine/engine.h"
 #include "server/serve.h"
 
 namespace mimo {
@@ -13,7 +14,8 @@ struct ServeFlags {
   ModelFlags model;
   ServeOptions options;
   std::string name;
-  uint32_t sequences = 16;
+  EngineOptions engine;
+  uint32_t queue_seconds = 0;
   uint32_t body_megabytes_max = 64;
   uint32_t drain_seconds = 30;
   std::string log_format = "text";

@@ -160,7 +160,9 @@ Status EngineLoop::Step() {
   GiveUpOverdue();
   PublishLoad();
   const uint32_t num_decoding = scheduler_.num_decoding();
-  const std::span<const ScheduledChunk> step = scheduler_.NextStep(pacer_.PromptTokensMax(num_decoding));
+  const uint32_t num_prompts = scheduler_.num_running() - num_decoding;
+  const std::span<const ScheduledChunk> step =
+      scheduler_.NextStep(pacer_.PromptTokensMax(num_decoding, num_prompts));
   if (step.empty()) return {};
   const StepPacer::Step paced = PacedStep(step);
   // From here to AcceptLogits no sequence joins or leaves the batch.

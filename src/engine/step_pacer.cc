@@ -44,11 +44,12 @@ void StepPacer::OnStep(const Step& step, std::chrono::duration<double> time) {
   Blend(seconds_per_prompt_token_, rest / step.num_prompt_tokens);
 }
 
-uint32_t StepPacer::PromptTokensMax(uint32_t num_decoding) const {
-  if (options_.stretch_max == 0) return std::numeric_limits<uint32_t>::max();
+uint32_t StepPacer::PromptTokensMax(uint32_t num_decoding, uint32_t num_prompts) const {
+  if (options_.stretch_max == 0 || num_decoding == 0) return std::numeric_limits<uint32_t>::max();
   const double decode_seconds = DecodeTime(num_decoding);
   if (decode_seconds == 0 || seconds_per_prompt_token_ == 0) return options_.prompt_tokens_min;
-  const double tokens = (options_.stretch_max - 1) * decode_seconds / seconds_per_prompt_token_;
+  const double stretch = std::max(options_.stretch_max - 1, static_cast<double>(num_prompts) / num_decoding);
+  const double tokens = stretch * decode_seconds / seconds_per_prompt_token_;
   return std::max(options_.prompt_tokens_min, static_cast<uint32_t>(std::min(tokens, 1e9)));
 }
 

@@ -27,8 +27,10 @@ class StepPacer {
   };
   void OnStep(const Step& step, std::chrono::duration<double> time);
 
-  // For a step that decodes `num_decoding` sequences; at least prompt_tokens_min.
-  uint32_t PromptTokensMax(uint32_t num_decoding) const;
+  // For a step that decodes `num_decoding` sequences while `num_prompts` are being computed; at least
+  // prompt_tokens_min. More prompts than decoding sequences get more of the time: a single request must not
+  // hold up fifteen others for its own even pace.
+  uint32_t PromptTokensMax(uint32_t num_decoding, uint32_t num_prompts) const;
 
  private:
   double DecodeTime(uint32_t num_decoding) const;

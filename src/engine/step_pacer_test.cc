@@ -34,7 +34,7 @@ double DecodeBesideAPrompt(StepPacer& pacer, const Machine& machine, uint32_t nu
   Seconds time{0};
   for (int i = 0; i < num_steps; ++i) {
     const StepPacer::Step step{.num_decoding = num_decoding,
-                               .num_prompt_tokens = std::min(512U, pacer.PromptTokensMax(num_decoding))};
+                               .num_prompt_tokens = std::min(512U, pacer.PromptTokensMax(num_decoding, 1))};
     time = machine.TimeOf(step);
     pacer.OnStep(step, time);
   }
@@ -59,12 +59,12 @@ TEST(StepPacer, FollowsAMachineThatBecomesSlower) {
 
 TEST(StepPacer, GivesALittleAtLeast) {
   StepPacer pacer({.stretch_max = 2, .prompt_tokens_min = 16}, 8);
-  EXPECT_EQ(pacer.PromptTokensMax(3), 16U) << "nothing is known yet";
+  EXPECT_EQ(pacer.PromptTokensMax(3, 1), 16U) << "nothing is known yet";
   Machine machine;
   machine.per_prompt_token = 0.010;
   Decode(pacer, machine, 4);
   DecodeBesideAPrompt(pacer, machine, 4);
-  EXPECT_EQ(pacer.PromptTokensMax(4), 16U);
+  EXPECT_EQ(pacer.PromptTokensMax(4, 1), 16U);
 }
 
 TEST(StepPacer, TakesTheNearestNumberOfSequencesItKnows) {
@@ -72,16 +72,25 @@ TEST(StepPacer, TakesTheNearestNumberOfSequencesItKnows) {
   const Machine machine;
   Decode(pacer, machine, 2);
   DecodeBesideAPrompt(pacer, machine, 2);
-  const uint32_t known = pacer.PromptTokensMax(2);
-  EXPECT_EQ(pacer.PromptTokensMax(8), known);
-  EXPECT_EQ(pacer.PromptTokensMax(1), known);
+  const uint32_t known = pacer.PromptTokensMax(2, 1);
+  EXPECT_EQ(pacer.PromptTokensMax(8, 1), known);
+  EXPECT_EQ(pacer.PromptTokensMax(1, 1), known);
+}
+
+TEST(StepPacer, GivesManyPromptsMoreTimeThanFewDecodingSequences) {
+  StepPacer pacer({.stretch_max = 2, .prompt_tokens_min = 1}, 8);
+  const Machine machine;
+  Decode(pacer, machine, 2);
+  DecodeBesideAPrompt(pacer, machine, 2);
+  EXPECT_EQ(pacer.PromptTokensMax(2, 2), pacer.PromptTokensMax(2, 1)) << "half of the time at least";
+  EXPECT_NEAR(pacer.PromptTokensMax(2, 6), 3.0 * pacer.PromptTokensMax(2, 1), 3);
 }
 
 TEST(StepPacer, HasNoLimitWhenSwitchedOff) {
   StepPacer pacer({.stretch_max = 0, .prompt_tokens_min = 16}, 8);
   const Machine machine;
   Decode(pacer, machine, 4);
-  EXPECT_GT(pacer.PromptTokensMax(4), 1'000'000U);
+  EXPECT_GT(pacer.PromptTokensMax(4, 1), 1'000'000U);
 }
 
 }  // namespace

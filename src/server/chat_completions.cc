@@ -140,6 +140,7 @@ ChatCompletion ReadOptions(JsonFields& fields, const Json& body, const ServedMod
   result.generation.max_tokens = ReadMaxTokens(fields);
   result.generation.stop_strings = ReadStopStrings(fields, "stop");
   result.generation.stop_token_ids = ReadStopTokenIds(fields);
+  result.generation.priority = ReadPriority(fields);
   result.generation.ignore_eos = fields.Bool("ignore_eos").value_or(false);
   if (!body.contains("messages")) fields.Fail("messages", "is missing");
   return result;

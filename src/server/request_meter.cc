@@ -40,8 +40,9 @@ void RequestMeter::Sign(GenerationRequest& request) const {
   request.priority = std::min(request.priority, key_.priority);
 }
 
-void RequestMeter::CountRefusal(const Error& error) {
-  if (error.code == ErrorCode::kResourceExhausted) accounts_.metrics.Count(ServerEvent::kAdmissionRejected);
+void RequestMeter::CountRefusal(const EngineError& error) {
+  if (std::holds_alternative<TryLater>(error.detail))
+    accounts_.metrics.Count(ServerEvent::kAdmissionRejected);
 }
 
 void RequestMeter::Observe(uint32_t index, const GenerationEvent& event) {

@@ -65,7 +65,7 @@ class RequestMeter {
   // Makes the request its key's: the owner, and a priority that is at most the key's.
   void Sign(GenerationRequest& request) const;
   // The engine refused the request.
-  void CountRefusal(const Error& error);
+  void CountRefusal(const EngineError& error);
   // The news of choice `index`, in order. On the engine thread.
   void Observe(uint32_t index, const GenerationEvent& event);
   // Every choice has ended and its last event was observed. Only the reader of the text knows how much of it

@@ -112,10 +112,10 @@ void ApiServer::Reload() {
   }
 }
 
-std::optional<std::string> ApiServer::Obstacle() const {
-  if (draining_) return "the server is shutting down";
-  if (!model_ready_) return "the model is still loading";
-  if (const Status health = model_->engine->Health(); !health) return health.error().message;
+std::optional<Obstacle> ApiServer::FindObstacle() const {
+  if (draining_) return DrainingObstacle();
+  if (!model_ready_) return LoadingObstacle();
+  if (const Status health = model_->engine->Health(); !health) return FailingObstacle(health.error().message);
   return std::nullopt;
 }
 
@@ -177,7 +177,7 @@ std::optional<HttpReply> ApiServer::HandleWithoutModel(const Exchange& exchange,
     case ApiRoute::kPage:
       return HandlePage();
     case ApiRoute::kHealth:
-      return HandleHealth();
+      return HealthReply(FindObstacle());
     case ApiRoute::kStatus:
       return HandleStatus(key);
     case ApiRoute::kMetrics:
@@ -209,9 +209,10 @@ HttpReply ApiServer::HandleWithKey(const Exchange& exchange, const ApiKey& key) 
                          .retry_after = {}},
                         request);
   }
-  if (const auto obstacle = Obstacle()) {
+  if (const auto obstacle = FindObstacle()) {
     return RefusalReply(
-        dialect, {.status = 503, .message = *obstacle, .reason = {}, .retry_after = std::chrono::seconds(1)},
+        dialect,
+        {.status = 503, .message = obstacle->reason, .reason = {}, .retry_after = obstacle->retry_after},
         request);
   }
   switch (route.route) {
@@ -255,13 +256,6 @@ HttpReply ApiServer::HandleMetrics() const {
   return reply;
 }
 
-HttpReply ApiServer::HandleHealth() const {
-  if (const auto obstacle = Obstacle()) return ErrorReply(503, *obstacle);
-  HttpReply reply;
-  reply.body = R"({"status":"ok"})";
-  return reply;
-}
-
 HttpReply ApiServer::HandleModels(const std::string& path) const {
   HttpReply reply;
   constexpr std::string_view kPrefix = "/models/";
@@ -277,6 +271,7 @@ HttpReply ApiServer::HandleModels(const std::string& path) const {
 
 HttpReply ApiServer::HandleStatus(const ApiKey& key) {
   const bool ready = model_ready_;
+  const auto obstacle = FindObstacle();
   const Engine::Load load = CurrentLoad();
   const std::string today = UsageDay(std::chrono::system_clock::now());
   UsageFilter filter{.key = {}, .model = {}, .first_day = today, .last_day = today};
@@ -287,7 +282,7 @@ HttpReply ApiServer::HandleStatus(const ApiKey& key) {
   for (const UsageRow& row : *rows) all += row.counts;
   HttpReply reply;
   reply.body = DumpJson(Json{{"model", ready ? model_->id : ""},
-                             {"state", Obstacle().value_or("ready")},
+                             {"state", obstacle ? obstacle->reason : "ready"},
                              {"context_max", ready ? model_->engine->context_max() : 0},
                              {"requests_running", load.running},
                              {"requests_waiting", load.waiting},

@@ -33,6 +33,7 @@
 #include "server/access_log.h"
 #include "server/gate.h"
 #include "server/generation_route.h"
+#include "server/health.h"
 #include "server/http_server.h"
 #include "server/price_card.h"
 #include "server/request_meter.h"
@@ -94,14 +95,13 @@ class ApiServer {
   HttpReply HandleWithKey(const Exchange& exchange, const ApiKey& key);
   HttpReply HandleGeneration(const Exchange& exchange, const ApiKey& key);
   HttpReply HandleOptions(const Exchange& exchange) const;
-  HttpReply HandleHealth() const;
   HttpReply HandleMetrics() const;
   HttpReply HandleModels(const std::string& path) const;
   HttpReply HandleStatus(const ApiKey& key);
   // The replies that need no model; nothing for other routes.
   std::optional<HttpReply> HandleWithoutModel(const Exchange& exchange, const ApiKey& key);
   // Why requests cannot be served; nothing when they can.
-  std::optional<std::string> Obstacle() const;
+  std::optional<Obstacle> FindObstacle() const;
   Engine::Load CurrentLoad() const;
   // Counts the reply as active until its last byte is written, and then logs it.
   HttpReply Followed(HttpReply reply, RequestTrace trace);
