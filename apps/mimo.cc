@@ -27,6 +27,7 @@ void AddCommands(CLI::App& program, CommandAction* action) {
   AddImatrixCommand(program, action);
   AddBenchCommand(program, action);
   AddEvalCommand(program, action);
+  AddKeysCommand(program, action);
   AddPlannedCommands(program, action);
 }
 

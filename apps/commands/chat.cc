@@ -113,7 +113,7 @@ Status Reply(const ModelSession& session, const SamplingFlags& sampling, ChatReq
 
 Status Chat(const ChatFlags& flags) {
   CatchInterrupts();
-  MIMO_ASSIGN_OR_RETURN(const ModelSession session, OpenModelSession(flags.model, 1));
+  MIMO_ASSIGN_OR_RETURN(const ModelSession session, OpenModelSession(flags.model, {.sequences_max = 1}));
   ChatRequest chat;
   if (!flags.system.empty()) chat.messages.push_back(TextMessage("system", flags.system));
   while (const std::optional<std::string> line = ReadLine()) {

@@ -1,17 +1,21 @@
 #include "apps/commands/config_file.h"
 
-#include <toml++/toml.h>
-
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <string>
 #include <vector>
 
+#include "apps/commands/toml_json.h"
 #include "base/mapped_file.h"
 
 namespace mimo {
 namespace {
+
+constexpr size_t kFileBytesMax = size_t{1} << 20;
+// Those that are no flags: see ReadConfigTable.
+constexpr std::array<std::string_view, 2> kTables = {"aliases", "prices"};
 
 bool IsConfigurable(const CLI::Option& option) {
   const std::string& group = option.get_group();
@@ -41,36 +45,31 @@ bool HasCommand(const CLI::App& program, std::string_view name) {
                      [name](const CLI::App* command) { return command->get_name() == name; });
 }
 
-Result<std::vector<std::string>> Values(const toml::node& node, std::string_view key) {
+Result<std::vector<std::string>> Values(const Json& node, std::string_view key) {
+  if (node.is_string()) return std::vector<std::string>{node.get<std::string>()};
+  if (node.is_number() || node.is_boolean()) return std::vector<std::string>{node.dump()};
+  if (!node.is_array())
+    return InvalidArgument("key '{}' is neither text, number, flag nor a list of them", key);
   std::vector<std::string> values;
-  if (const toml::array* array = node.as_array()) {
-    for (const toml::node& element : *array) {
-      MIMO_ASSIGN_OR_RETURN(const std::vector<std::string> value, Values(element, key));
-      values.insert(values.end(), value.begin(), value.end());
-    }
-    return values;
+  for (const Json& element : node) {
+    MIMO_ASSIGN_OR_RETURN(const std::vector<std::string> value, Values(element, key));
+    values.insert(values.end(), value.begin(), value.end());
   }
-  if (const auto* text = node.as_string()) return std::vector<std::string>{text->get()};
-  if (const auto* integer = node.as_integer())
-    return std::vector<std::string>{std::to_string(integer->get())};
-  if (const auto* number = node.as_floating_point())
-    return std::vector<std::string>{fmt::format("{}", number->get())};
-  if (const auto* flag = node.as_boolean()) return std::vector<std::string>{flag->get() ? "true" : "false"};
-  return InvalidArgument("key '{}' is neither text, number, flag nor a list of them", key);
+  return values;
 }
 
-Status ApplyTable(const toml::table& table, const CLI::App& program, CLI::App& command,
+Status ApplyTable(const Json& table, const CLI::App& program, CLI::App& command,
                   std::vector<const CLI::Option*>* done) {
-  for (const auto& [toml_key, node] : table) {
-    if (node.is_table()) continue;
-    std::string key(toml_key.str());
+  for (const auto& [written_key, node] : table.items()) {
+    if (node.is_object()) continue;
+    std::string key = written_key;
     for (char& c : key) {
       if (c == '_') c = '-';
     }
     CLI::Option* option = FindOption(command, key);
     if (option == nullptr) {
       if (IsKnown(program, key)) continue;
-      return InvalidArgument("unknown key '{}'", toml_key.str());
+      return InvalidArgument("unknown key '{}'", written_key);
     }
     if (option->count() > 0) continue;  // set on the command line, by the environment or by a nearer table
     MIMO_ASSIGN_OR_RETURN(const std::vector<std::string> values, Values(node, key));
@@ -78,30 +77,27 @@ Status ApplyTable(const toml::table& table, const CLI::App& program, CLI::App& c
       option->add_result(values);
       option->run_callback();
     } catch (const CLI::Error& error) {
-      return InvalidArgument("key '{}': {}", toml_key.str(), error.what());
+      return InvalidArgument("key '{}': {}", written_key, error.what());
     }
     done->push_back(option);
   }
   return {};
 }
 
-Result<toml::table> ParseToml(std::string_view text) {
-  try {
-    return toml::parse(text);
-  } catch (const toml::parse_error& error) {
-    return InvalidArgument("line {}: {}", error.source().begin.line, error.description());
-  }
-}
-
 Status ApplyText(std::string_view text, const CLI::App& program, CLI::App& command) {
-  MIMO_ASSIGN_OR_RETURN(const toml::table file, ParseToml(text));
+  MIMO_ASSIGN_OR_RETURN(const Json file, ParseToml(text));
   std::vector<const CLI::Option*> done;
-  for (const auto& [key, node] : file) {
-    if (node.is_table() && !HasCommand(program, key.str())) {
-      return InvalidArgument("unknown table '[{}]'", key.str());
+  for (const auto& [key, node] : file.items()) {
+    const bool is_known = std::find(kTables.begin(), kTables.end(), key) != kTables.end();
+    if (node.is_object() && !is_known && !HasCommand(program, key)) {
+      return InvalidArgument("unknown table '[{}]'", key);
     }
   }
-  if (const toml::table* own = file[command.get_name()].as_table()) {
+  const auto own = file.find(command.get_name());
+  if (own != file.end() && own->is_object()) {
+    for (const auto& [key, node] : own->items()) {
+      if (node.is_object()) return InvalidArgument("unknown table '[{}.{}]'", command.get_name(), key);
+    }
     MIMO_RETURN_IF_ERROR(ApplyTable(*own, program, command, &done));
   }
   return ApplyTable(file, program, command, &done);
@@ -123,12 +119,20 @@ void AddEnvironmentVariables(CLI::App& program) {
 }
 
 Status ApplyConfigFile(const std::string& path, const CLI::App& program, CLI::App& command) {
-  MIMO_ASSIGN_OR_RETURN(const std::string text, ReadTextFile(path, size_t{1} << 20));
+  MIMO_ASSIGN_OR_RETURN(const std::string text, ReadTextFile(path, kFileBytesMax));
   Status status = ApplyText(text, program, command);
   if (!status) {
     return MakeError(status.error().code, "{} ({}): correct the file", status.error().message, path);
   }
   return status;
+}
+
+Result<Json> ReadConfigTable(const std::string& path, const std::string& name) {
+  if (path.empty()) return Json();
+  MIMO_ASSIGN_OR_RETURN(const std::string text, ReadTextFile(path, kFileBytesMax));
+  MIMO_ASSIGN_OR_RETURN(Json file, ParseToml(text));
+  const auto table = file.find(name);
+  return table == file.end() ? Json() : std::move(*table);
 }
 
 }  // namespace mimo

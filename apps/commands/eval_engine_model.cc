@@ -39,7 +39,8 @@ class EngineModel final : public EvalModel {
 }  // namespace
 
 Result<std::unique_ptr<EvalModel>> OpenEngineModel(const ModelFlags& flags) {
-  MIMO_ASSIGN_OR_RETURN(ModelSession session, OpenModelSession(flags, kEvalRequestsAtOnce));
+  MIMO_ASSIGN_OR_RETURN(ModelSession session, OpenModelSession(flags, {.sequences_max = kEvalRequestsAtOnce,
+                                                                       .decode_stretch_max = 0}));
   return std::make_unique<EngineModel>(std::move(session));
 }
 

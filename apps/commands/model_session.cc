@@ -91,7 +91,7 @@ Result<TextSession> OpenTextSession(const ModelFlags& flags) {
   return session;
 }
 
-Result<ModelSession> OpenModelSession(const ModelFlags& flags, uint32_t sequences_max) {
+Result<ModelSession> OpenModelSession(const ModelFlags& flags, EngineOptions options) {
   ModelSession session;
   MIMO_ASSIGN_OR_RETURN(Checkpoint checkpoint, OpenCheckpoint(flags, CheckpointUse::kWeights));
   session.checkpoint = std::make_unique<Checkpoint>(std::move(checkpoint));
@@ -102,9 +102,7 @@ Result<ModelSession> OpenModelSession(const ModelFlags& flags, uint32_t sequence
   model_options.num_threads = flags.threads;
   model_options.packed_bytes_max = PackedBytesMax();
   MIMO_ASSIGN_OR_RETURN(Model model, Model::Create(*session.checkpoint, model_options));
-  EngineOptions options;
   options.context_max = flags.context;
-  options.sequences_max = sequences_max;
   options.tokens_per_step_max = model_options.tokens_per_step_max;
   options.kv_type = KvTypeOf(flags);
   MIMO_ASSIGN_OR_RETURN(session.engine, Engine::Create(std::move(model), *session.tokenizer, options));

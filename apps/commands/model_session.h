@@ -46,6 +46,7 @@ struct ModelSession {
   ChatTemplate chat_template{ChatTemplateKind::kMimoV26};
   std::unique_ptr<Engine> engine;
 };
-Result<ModelSession> OpenModelSession(const ModelFlags& flags, uint32_t sequences_max);
+// `options` are the engine's, but for what the flags say: context and type of keys and values.
+Result<ModelSession> OpenModelSession(const ModelFlags& flags, EngineOptions options);
 
 }  // namespace mimo

@@ -70,7 +70,7 @@ Status RunPrompt(const RunFlags& flags) {
     return Unimplemented("images are not implemented in this version (--image): describe it in words");
   }
   CatchInterrupts();
-  MIMO_ASSIGN_OR_RETURN(const ModelSession session, OpenModelSession(flags.model, 1));
+  MIMO_ASSIGN_OR_RETURN(const ModelSession session, OpenModelSession(flags.model, {.sequences_max = 1}));
   MIMO_ASSIGN_OR_RETURN(Prompt prompt, MakePrompt(session, flags));
   GenerationRequest request = MakeGenerationRequest(flags.sampling);
   request.prompt = std::move(prompt.tokens);

@@ -9,22 +9,12 @@
 #include <utility>
 
 #include "apps/commands/command.h"
-#include "apps/commands/config_file.h"
-#include "apps/commands/model_flags.h"
 #include "apps/commands/model_session.h"
+#include "apps/commands/serve_flags.h"
 #include "weights/default_model.h"
 
 namespace mimo {
 namespace {
-
-constexpr uint32_t kSequencesDefault = 16;
-
-struct ServeFlags {
-  ModelFlags model;
-  ServeOptions options;
-  std::string name;
-  uint32_t sequences = kSequencesDefault;
-};
 
 // The checkpoint outlives the engine that reads it: it is kept here and the server lives inside ServeModel.
 struct LoadedModel {
@@ -40,7 +30,7 @@ std::string ModelName(const ServeFlags& flags) {
 }
 
 Result<ServedModel> LoadServedModel(const ServeFlags& flags, LoadedModel* loaded) {
-  MIMO_ASSIGN_OR_RETURN(ModelSession session, OpenModelSession(flags.model, flags.sequences));
+  MIMO_ASSIGN_OR_RETURN(ModelSession session, OpenModelSession(flags.model, flags.engine));
   loaded->checkpoint = std::move(session.checkpoint);
   ServedModel model;
   model.id = ModelName(flags);
@@ -55,7 +45,8 @@ Result<ServedModel> LoadServedModel(const ServeFlags& flags, LoadedModel* loaded
   return model;
 }
 
-Status ServeModel(const ServeFlags& flags) {
+Status ServeModel(ServeFlags& flags) {
+  MIMO_RETURN_IF_ERROR(FinishServeFlags(&flags));
   MIMO_RETURN_IF_ERROR(RequireModel(flags.model));
   LoadedModel loaded;
   return Serve(flags.options, [&] { return LoadServedModel(flags, &loaded); });
@@ -67,13 +58,7 @@ void AddServeCommand(CLI::App& program, CommandAction* action) {
   auto flags = std::make_shared<ServeFlags>();
   CLI::App* command = program.add_subcommand("serve", "the API server and its web page");
   AddModelFlags(*command, &flags->model);
-  const auto add = [command](const std::string& name, auto& value, const std::string& help) {
-    return command->add_option(name, value, help)->group(kServerGroup)->capture_default_str();
-  };
-  add("--host", flags->options.api.http.host, "address to listen on");
-  add("--port", flags->options.api.http.port, "0: any free one")->check(CLI::Range(0, 65535));
-  add("--model-name", flags->name, "name in the API; default: the checkpoint's file name");
-  add("--sequences", flags->sequences, "requests that run at once")->check(CLI::Range(1, 512));
+  AddServeFlags(*command, flags.get());
   command->callback([flags, action] { *action = [flags] { return ServeModel(*flags); }; });
 }
 

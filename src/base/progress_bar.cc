@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <utility>
+#include <vector>
 
 namespace mimo {
 namespace {
@@ -13,12 +14,23 @@ namespace {
 constexpr uint32_t kBarWidth = 40;
 constexpr std::chrono::milliseconds kRedrawInterval{50};
 
+// The bars that are there, the newest last. Locked before a bar's own mutex.
+std::mutex bars_mutex;
+std::vector<const ProgressBar*> bars;
+
 }  // namespace
 
 ProgressBar::ProgressBar(std::string label, uint64_t total)
-    : label_(std::move(label)), total_(std::max<uint64_t>(total, 1)), visible_(isatty(STDERR_FILENO) == 1) {}
+    : label_(std::move(label)), total_(std::max<uint64_t>(total, 1)), visible_(isatty(STDERR_FILENO) == 1) {
+  const std::lock_guard lock(bars_mutex);
+  bars.push_back(this);
+}
 
 ProgressBar::~ProgressBar() {
+  {
+    const std::lock_guard lock(bars_mutex);
+    std::erase(bars, this);
+  }
   if (!visible_) return;
   Draw();
   std::fputc('\n', stderr);
@@ -31,6 +43,16 @@ void ProgressBar::Advance(uint64_t amount) {
   if (!visible_ || now - last_drawn_ < kRedrawInterval) return;
   last_drawn_ = now;
   Draw();
+}
+
+std::optional<ProgressBar::Snapshot> ProgressBar::Current() {
+  const std::lock_guard lock(bars_mutex);
+  if (bars.empty()) return std::nullopt;
+  const ProgressBar& bar = *bars.back();
+  const std::lock_guard bar_lock(bar.mutex_);
+  return Snapshot{.label = bar.label_,
+                  .fraction = static_cast<double>(bar.done_) / static_cast<double>(bar.total_),
+                  .elapsed = std::chrono::steady_clock::now() - bar.began_at_};
 }
 
 void ProgressBar::Draw() {

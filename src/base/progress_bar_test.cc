@@ -77,5 +77,21 @@ TEST(ProgressBar, CountsWhatSeveralThreadsDo) {
   EXPECT_NE(text.find("100 %"), std::string::npos);
 }
 
+TEST(ProgressBar, TellsOthersHowFarTheNewestOneIs) {
+  EXPECT_FALSE(ProgressBar::Current());
+  {
+    ProgressBar outer("loading", 10);
+    outer.Advance(4);
+    EXPECT_EQ(ProgressBar::Current()->label, "loading");
+    EXPECT_DOUBLE_EQ(ProgressBar::Current()->fraction, 0.4);
+    {
+      const ProgressBar inner("arranging", 10);
+      EXPECT_EQ(ProgressBar::Current()->label, "arranging");
+    }
+    EXPECT_EQ(ProgressBar::Current()->label, "loading");
+  }
+  EXPECT_FALSE(ProgressBar::Current());
+}
+
 }  // namespace
 }  // namespace mimo

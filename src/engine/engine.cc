@@ -10,8 +10,9 @@ namespace mimo {
 namespace {
 
 Status CheckEngineOptions(const EngineOptions& options, const ModelOptions& model_options) {
-  if (options.sequences_max == 0 || options.requests_queued_max == 0) {
-    return InvalidArgument("sequences_max and requests_queued_max must be at least 1");
+  if (options.sequences_max == 0) return InvalidArgument("sequences_max must be at least 1");
+  if (options.decode_stretch_max != 0 && !(options.decode_stretch_max > 1)) {
+    return InvalidArgument("decode_stretch_max must be 0 or above 1, not {}", options.decode_stretch_max);
   }
   if (options.tokens_per_step_max < options.sequences_max) {
     return InvalidArgument("a step of {} tokens cannot serve {} sequences", options.tokens_per_step_max,
@@ -41,7 +42,9 @@ Result<std::unique_ptr<Engine>> Engine::Create(Model model, const Tokenizer& tok
                     .sequences_max = effective.sequences_max,
                     .tokens_per_step_max = effective.tokens_per_step_max,
                     .num_blocks = plan.num_blocks},
-      .requests_queued_max = effective.requests_queued_max,
+      .queue = effective.queue,
+      .queue_time_max = effective.queue_time_max,
+      .pacer = {.stretch_max = effective.decode_stretch_max},
       .step_time_max = effective.step_time_max,
   };
   return std::make_unique<EngineLoop>(MakeModelRunner(std::move(model), std::move(kv)), tokenizer,

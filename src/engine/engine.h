@@ -1,8 +1,8 @@
 #pragma once
 // engine/: many requests -> batches -> tokens.
 //
-//   Submit -> waiting -> (KV blocks and a ring) -> running: prefill in chunks, then one token a step ->
-//   events -> done
+//   Submit -> waiting (by priority, then by fair shares between owners) -> (KV blocks and a ring) ->
+//   running: prefill in chunks, then one token a step -> events -> done
 //
 // One engine thread owns the model, the KV block tables and the samplers. Other threads only post requests,
 // cancel them, and receive events. Continuous batching: a sequence joins and leaves between steps, and its
@@ -18,7 +18,9 @@
 
 #include "base/status.h"
 #include "base/token_id.h"
+#include "engine/engine_error.h"
 #include "engine/sampling_params.h"
+#include "engine/waiting_room.h"
 #include "model/model.h"
 #include "text/grammar.h"
 #include "text/tokenizer.h"
@@ -29,6 +31,7 @@ struct GenerationRequest {
   std::vector<TokenId> prompt = {};  // at least one token
   SamplingParams sampling = {};
   uint32_t max_tokens = 0;                     // 0 = up to the end of the context
+  bool max_tokens_must_fit = false;            // else max_tokens is cut to what the context has room for
   std::vector<TokenId> stop_token_ids = {};    // end the sequence, are not part of the text
   std::vector<std::string> stop_strings = {};  // cut the text before the first of them
   bool ignore_eos = false;
@@ -36,6 +39,8 @@ struct GenerationRequest {
   // What the text must obey; null: nothing. Stop tokens are possible only where it may end, and it ends by
   // itself (kStop) where nothing can follow.
   GrammarPtr grammar = nullptr;
+  std::string owner = {};  // who asks, such as the id of an API key: fair shares are between owners
+  int32_t priority = 0;    // higher ones go first, whoever asks: above all, batch work stands below 0
 };
 
 enum class FinishReason { kStop, kLength, kCancelled, kError };
@@ -56,7 +61,7 @@ struct GenerationEvent {
   std::vector<SampledToken> tokens;    // tokens sampled since the last event, stop tokens included
   std::optional<FinishReason> finish;  // set on the last event only
   std::string stop_string;             // the stop string that ended it, if one did
-  std::optional<Error> error;          // with kError
+  std::optional<EngineError> error;    // with kError
   GenerationUsage usage;               // so far
 };
 using EventSink = std::function<void(GenerationEvent event)>;
@@ -66,10 +71,13 @@ struct RequestId {
 };
 
 struct EngineOptions {
-  uint32_t context_max = 0;            // tokens of one sequence; 0 = the model's, bounded by memory for KV
-  uint32_t sequences_max = 16;         // running at once; at most tokens_per_step_max
-  uint32_t requests_queued_max = 256;  // beyond this, Submit answers kResourceExhausted at once
+  uint32_t context_max = 0;     // tokens of one sequence; 0 = the model's, bounded by memory for KV
+  uint32_t sequences_max = 16;  // running at once; at most tokens_per_step_max
+  QueueLimits queue = {};       // beyond these, Submit answers at once
+  std::chrono::milliseconds queue_time_max{
+      0};                              // who waits longer is given up with kUnavailable; 0 = no limit
   uint32_t tokens_per_step_max = 512;  // shared by the sequences of a step; at most the model's
+  double decode_stretch_max = 2.0;     // see StepPacerOptions::stretch_max
   KvType kv_type = KvType::kBf16;
   uint64_t kv_memory_bytes_max = 0;                  // 0 = a share of this machine's free memory
   std::chrono::milliseconds step_time_max{300'000};  // a longer step makes Health report an error
@@ -85,23 +93,27 @@ class Engine {
   // Cancels what is running and joins the engine thread.
   virtual ~Engine() = default;
 
-  // kInvalidArgument: an empty prompt, a bad parameter, a prompt that exceeds the context.
-  // kResourceExhausted: queue full. kUnavailable: the engine has failed. After success exactly one event with
-  // `finish` follows, perhaps before Submit returns.
-  virtual Result<RequestId> Submit(GenerationRequest request, EventSink sink) = 0;
+  // kInvalidArgument: an empty prompt, a bad parameter; with ContextOverflow: too long. With TryLater, when
+  // too much waits: kResourceExhausted of this owner, kUnavailable of all. kUnavailable without it: the
+  // engine has failed. After success exactly one event with `finish` follows, perhaps before Submit returns.
+  virtual EngineResult<RequestId> Submit(GenerationRequest request, EventSink sink) = 0;
   // The request ends with kCancelled after the current step and gives its memory back. Unknown ids are
   // ignored.
   virtual void Cancel(RequestId id) = 0;
 
   virtual uint32_t context_max() const = 0;
   virtual const ModelConfig& config() const = 0;
-  // Errors when the engine thread has failed or has not finished a step within its time limit while work
-  // waits.
+  // Errors when the engine thread has failed, has not finished a step within its time limit, or does not
+  // answer while there is nothing to do.
   virtual Status Health() const = 0;
 
   struct Load {
     uint32_t running = 0;
     uint32_t waiting = 0;
+    uint64_t prompt_tokens_waiting = 0;   // of those that never ran
+    uint64_t num_preemptions = 0;         // since the start, as the next one
+    uint64_t num_refused = 0;             // by a limit of the queue
+    std::chrono::seconds retry_after{1};  // when somebody who is refused now should try again
     uint32_t kv_blocks_used = 0;
     uint32_t kv_blocks_total = 0;
   };

@@ -9,9 +9,25 @@
 namespace mimo {
 namespace {
 
+// How often an idle engine thread shows that it lives, and after how much silence it counts as dead.
+constexpr std::chrono::milliseconds kIdleBeat{500};
+constexpr std::chrono::milliseconds kIdleSilenceMax{10'000};
+
 uint64_t SeedOfThisRun() {
   std::random_device device;
   return (uint64_t{device()} << 32) | device();
+}
+
+StepPacer::Step PacedStep(std::span<const ScheduledChunk> step) {
+  StepPacer::Step result;
+  for (const ScheduledChunk& chunk : step) {
+    if (chunk.sequence->num_pending() == 1) {
+      ++result.num_decoding;
+    } else {
+      result.num_prompt_tokens += chunk.num_tokens;
+    }
+  }
+  return result;
 }
 
 }  // namespace
@@ -23,7 +39,9 @@ EngineLoop::EngineLoop(std::unique_ptr<ModelRunner> runner, const Tokenizer& tok
       tokenizer_(tokenizer),
       seed_(SeedOfThisRun()),
       scheduler_(options.scheduler),
+      pacer_(options.pacer, options.scheduler.sequences_max),
       sampler_(runner_->config().vocab_size),
+      room_(options.queue),
       load_{.kv_blocks_total = options.scheduler.num_blocks},
       thread_([this] { Run(); }) {}
 
@@ -38,17 +56,19 @@ EngineLoop::~EngineLoop() {
 
 // ---- Any thread ----
 
-Result<RequestId> EngineLoop::Submit(GenerationRequest request, EventSink sink) {
+EngineResult<RequestId> EngineLoop::Submit(GenerationRequest request, EventSink sink) {
   GenerationContext context{
       .context_max = options_.scheduler.context_max, .config = &runner_->config(), .tokenizer = &tokenizer_};
-  MIMO_RETURN_IF_ERROR(CheckGenerationRequest(request, context));
+  if (EngineStatus status = CheckGenerationRequest(request, context); !status) {
+    return tl::unexpected(std::move(status).error());
+  }
   {
     const std::lock_guard lock(mutex_);
     if (failure_) return Unavailable("the engine has failed: {}", failure_->message);
     if (stopping_) return Unavailable("the engine is stopping");
-    const size_t num_waiting = load_.waiting + submitted_.size();
-    if (num_waiting >= options_.requests_queued_max) {
-      return ResourceExhausted("the queue is full: {} requests wait", num_waiting);
+    const auto prompt_tokens = static_cast<uint32_t>(request.prompt.size());
+    if (EngineStatus status = room_.Enter(request.owner, prompt_tokens, Clock::now()); !status) {
+      return tl::unexpected(std::move(status).error());
     }
     // Created under the lock, so that ids rise in the order of the mailbox.
     context.id = next_id_++;
@@ -71,9 +91,9 @@ void EngineLoop::Cancel(RequestId id) {
 Status EngineLoop::Health() const {
   const std::lock_guard lock(mutex_);
   if (failure_) return Unavailable("the engine has failed: {}", failure_->message);
-  if (!step_began_at_) return {};
-  const auto elapsed = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - *step_began_at_);
-  if (elapsed <= options_.step_time_max) return {};
+  const auto elapsed = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - seen_at_);
+  if (elapsed <= (is_idle_ ? kIdleSilenceMax : options_.step_time_max)) return {};
+  if (is_idle_) return Unavailable("the engine has shown no sign of life for {} ms", elapsed.count());
   return Unavailable("the engine has not finished its step for {} ms", elapsed.count());
 }
 
@@ -81,6 +101,9 @@ Engine::Load EngineLoop::load() const {
   const std::lock_guard lock(mutex_);
   Load load = load_;
   load.waiting += static_cast<uint32_t>(submitted_.size());
+  load.prompt_tokens_waiting = room_.num_prompt_tokens();
+  load.num_refused = room_.num_refused();
+  load.retry_after = room_.TimeToAdmission(Clock::now());
   return load;
 }
 
@@ -97,10 +120,16 @@ void EngineLoop::Run() {
 
 // False when the engine stops. Does not wait while there is work.
 bool EngineLoop::WaitForMail() {
+  const auto has_work = [&] {
+    return stopping_ || !submitted_.empty() || !cancelled_.empty() || !generations_.empty();
+  };
   std::unique_lock lock(mutex_);
-  mail_arrived_.wait(
-      lock, [&] { return stopping_ || !submitted_.empty() || !cancelled_.empty() || !generations_.empty(); });
-  step_began_at_ = Clock::now();
+  is_idle_ = true;
+  do {
+    seen_at_ = Clock::now();
+  } while (!mail_arrived_.wait_for(lock, kIdleBeat, has_work));
+  is_idle_ = false;
+  seen_at_ = Clock::now();
   return !stopping_;
 }
 
@@ -125,20 +154,59 @@ void EngineLoop::TakeMail() {
 }
 
 Status EngineLoop::Step() {
+  const Clock::time_point began_at = Clock::now();
   scheduler_.AdmitSequences();  // waiting -> running, while KV blocks and rings last
   MarkAdmitted();
+  GiveUpOverdue();
   PublishLoad();
-  const std::span<const ScheduledChunk> step = scheduler_.NextStep();
+  const uint32_t num_decoding = scheduler_.num_decoding();
+  const uint32_t num_prompts = scheduler_.num_running() - num_decoding;
+  const std::span<const ScheduledChunk> step =
+      scheduler_.NextStep(pacer_.PromptTokensMax(num_decoding, num_prompts));
   if (step.empty()) return {};
+  const StepPacer::Step paced = PacedStep(step);
   // From here to AcceptLogits no sequence joins or leaves the batch.
   MIMO_ASSIGN_OR_RETURN(const std::span<const float> logits, Forward(step));
   scheduler_.CommitStep();
   AcceptLogits(step, logits);  // sample, append, stop conditions, news to the sinks, free memory
+  pacer_.OnStep(paced, Clock::now() - began_at);
   return {};
 }
 
+// Sequences that run for the first time leave the waiting room.
 void EngineLoop::MarkAdmitted() {
-  for (Sequence* sequence : scheduler_.running()) generations_.at(sequence->id)->MarkAdmitted();
+  const Clock::time_point now = Clock::now();
+  for (Sequence* sequence : scheduler_.running()) {
+    Generation& generation = *generations_.at(sequence->id);
+    if (generation.was_admitted()) continue;
+    generation.MarkAdmitted(now);
+    const std::lock_guard lock(mutex_);
+    room_.Admit(sequence->owner, generation.prompt_tokens(), now);
+  }
+}
+
+// A preempted sequence has waited its time before, and its client has seen a part of the reply.
+void EngineLoop::GiveUpOverdue() {
+  if (options_.queue_time_max.count() == 0) return;
+  const Clock::time_point now = Clock::now();
+  overdue_.clear();
+  for (const Sequence* sequence : scheduler_.waiting()) {
+    const Generation& generation = *generations_.at(sequence->id);
+    if (!generation.was_admitted() && now - generation.submitted_at() > options_.queue_time_max) {
+      overdue_.push_back(sequence->id);
+    }
+  }
+  for (const uint64_t id : overdue_) {
+    std::chrono::seconds after;
+    {
+      const std::lock_guard lock(mutex_);
+      after = room_.TimeToAdmission(now);
+    }
+    TakeOut(id)->Fail(EngineError(
+        {ErrorCode::kUnavailable, fmt::format("the request has waited longer than {} ms for its turn",
+                                              options_.queue_time_max.count())},
+        TryLater{after}));
+  }
 }
 
 Result<std::span<const float>> EngineLoop::Forward(std::span<const ScheduledChunk> step) {
@@ -173,6 +241,10 @@ std::unique_ptr<Generation> EngineLoop::TakeOut(uint64_t id) {
   std::unique_ptr<Generation> generation = std::move(position->second);
   generations_.erase(position);
   scheduler_.Remove(&generation->sequence());
+  if (!generation->was_admitted()) {
+    const std::lock_guard lock(mutex_);
+    room_.Leave(generation->sequence().owner, generation->prompt_tokens());
+  }
   return generation;
 }
 
@@ -180,6 +252,7 @@ void EngineLoop::PublishLoad() {
   const std::lock_guard lock(mutex_);
   load_.running = scheduler_.num_running();
   load_.waiting = scheduler_.num_waiting();
+  load_.num_preemptions = scheduler_.num_preemptions();
   load_.kv_blocks_used = scheduler_.num_blocks() - scheduler_.num_blocks_free();
 }
 

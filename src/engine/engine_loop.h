@@ -17,12 +17,16 @@
 #include "engine/model_runner.h"
 #include "engine/sampler.h"
 #include "engine/scheduler.h"
+#include "engine/step_pacer.h"
+#include "engine/waiting_room.h"
 
 namespace mimo {
 
 struct EngineLoopOptions {
   SchedulerOptions scheduler = {};
-  uint32_t requests_queued_max = 256;
+  QueueLimits queue = {};
+  std::chrono::milliseconds queue_time_max{0};
+  StepPacerOptions pacer = {};
   std::chrono::milliseconds step_time_max{300'000};
 };
 
@@ -33,7 +37,7 @@ class EngineLoop : public Engine {
              const EngineLoopOptions& options);
   ~EngineLoop() override;
 
-  Result<RequestId> Submit(GenerationRequest request, EventSink sink) override;
+  EngineResult<RequestId> Submit(GenerationRequest request, EventSink sink) override;
   void Cancel(RequestId id) override;
   uint32_t context_max() const override { return options_.scheduler.context_max; }
   const ModelConfig& config() const override { return runner_->config(); }
@@ -49,6 +53,7 @@ class EngineLoop : public Engine {
   void TakeMail();
   Status Step();
   void MarkAdmitted();
+  void GiveUpOverdue();
   Result<std::span<const float>> Forward(std::span<const ScheduledChunk> step);
   void AcceptLogits(std::span<const ScheduledChunk> step, std::span<const float> logits);
   void PublishLoad();
@@ -63,9 +68,11 @@ class EngineLoop : public Engine {
 
   // Of the engine thread.
   Scheduler scheduler_;
+  StepPacer pacer_;
   Sampler sampler_;
   std::unordered_map<uint64_t, std::unique_ptr<Generation>> generations_;
   std::vector<SequenceChunk> batch_;
+  std::vector<uint64_t> overdue_;
 
   mutable std::mutex mutex_;  // guards what follows, down to failure_; never held during a step or a sink
   std::condition_variable mail_arrived_;
@@ -73,8 +80,12 @@ class EngineLoop : public Engine {
   std::vector<uint64_t> cancelled_;
   bool stopping_ = false;
   uint64_t next_id_ = 1;
+  WaitingRoom room_;
   Load load_;
-  std::optional<Clock::time_point> step_began_at_;
+  // The engine thread's sign of life: when it began its turn or, while it waits for mail, when it last woke
+  // up.
+  Clock::time_point seen_at_ = Clock::now();
+  bool is_idle_ = true;
   std::optional<Error> failure_;
 
   std::thread thread_;  // last: it uses all of the above

@@ -45,6 +45,8 @@ GenerationRequest RandomRequest(Random& random, uint32_t context_max) {
   if (random.Between(0, 3) == 0) sampling.repetition_penalty = 1.3F;
   if (random.Between(0, 3) == 0) sampling.frequency_penalty = 0.5F;
   sampling.seed = random.Between(0, 1'000'000);
+  request.owner = std::string(1, static_cast<char>(random.Between('a', 'c')));
+  request.priority = random.Between(0, 3) == 0 ? static_cast<int32_t>(random.Between(0, 2)) - 1 : 0;
   return request;
 }
 
@@ -212,6 +214,94 @@ TEST(EngineSimulation, SurvivesThreadsThatSubmitAndCancelAtAnyTime) {
     });
   }
   for (std::thread& client : clients) client.join();
+}
+
+// Owners whose requests differ in size and number, each with more work than the engine can do. When a request
+// ends, its owner sends the next.
+class BackloggedOwners {
+ public:
+  explicit BackloggedOwners(uint64_t seed) : random_(seed), owners_(random_.Between(2, 5)) {
+    const uint32_t sequences_max = random_.Between(1, 8);
+    options_.scheduler = {.context_max = 400,
+                          .sequences_max = sequences_max,
+                          .tokens_per_step_max = random_.Between(sequences_max, 64)};
+    options_.scheduler.num_blocks = KvBlocksFor(400) * random_.Between(1, sequences_max);
+    for (Owner& owner : owners_) {
+      owner.prompt_tokens_max = random_.Between(1, 300);
+      owner.output_tokens_max = random_.Between(1, 100);
+      owner.num_requests = sequences_max + random_.Between(2, 20);
+    }
+  }
+
+  // The cost of what each owner got by the time when all together had `cost_per_owner` on average.
+  std::vector<uint64_t> Run(uint64_t cost_per_owner) {
+    FakeModelTrace trace;
+    const Tokenizer tokenizer = MakeByteTokenizer();
+    FakeModelOptions model{.num_blocks = options_.scheduler.num_blocks,
+                           .num_rings = options_.scheduler.sequences_max,
+                           .tokens_per_step_max = options_.scheduler.tokens_per_step_max};
+    model.before_step = [this, cost_per_owner](uint32_t /*step*/) -> Status {
+      const std::lock_guard lock(mutex_);  // no step before everybody is there
+      uint64_t total = 0;
+      for (const Owner& owner : owners_) total += owner.cost;
+      if (total < cost_per_owner * owners_.size() || !costs_.empty()) return {};
+      for (const Owner& owner : owners_) costs_.push_back(owner.cost);
+      done_.notify_one();
+      return {};
+    };
+    EngineLoop engine(std::make_unique<FakeModelRunner>(std::move(model), trace), tokenizer, options_);
+    std::unique_lock lock(mutex_);
+    engine_ = &engine;
+    for (size_t i = 0; i < owners_.size(); ++i) {
+      for (uint32_t k = 0; k < owners_[i].num_requests; ++k) Submit(i);
+    }
+    EXPECT_TRUE(done_.wait_for(lock, std::chrono::seconds(60), [this] { return !costs_.empty(); }));
+    return costs_;
+  }
+
+ private:
+  struct Owner {
+    uint32_t prompt_tokens_max = 0;
+    uint32_t output_tokens_max = 0;
+    uint32_t num_requests = 0;  // at a time
+    uint64_t cost = 0;
+  };
+
+  // After the start: on the engine thread only, from sinks.
+  void Submit(size_t i) {
+    Owner& owner = owners_[i];
+    GenerationRequest request;
+    request.owner = "owner " + std::to_string(i);
+    request.prompt.assign(random_.Between(1, owner.prompt_tokens_max), 'a');
+    request.max_tokens = random_.Between(1, owner.output_tokens_max);
+    request.ignore_eos = true;
+    const auto submitted = engine_->Submit(request, [this, i](GenerationEvent event) {
+      if (event.finish == FinishReason::kCancelled) return;
+      // A prompt counts when its first token comes.
+      if (event.usage.completion_tokens == 1) owners_[i].cost += event.usage.prompt_tokens;
+      owners_[i].cost += 2 * event.tokens.size();
+      if (event.finish && costs_.empty()) Submit(i);
+    });
+    EXPECT_TRUE(submitted);
+  }
+
+  Random random_;
+  EngineLoopOptions options_;
+  std::vector<Owner> owners_;
+  Engine* engine_ = nullptr;
+  std::mutex mutex_;
+  std::condition_variable done_;
+  std::vector<uint64_t> costs_;
+};
+
+TEST(EngineSimulation, GivesOwnersWithEnoughWorkEqualShares) {
+  for (uint64_t seed = 1; seed <= 15; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    constexpr uint64_t kCostPerOwner = 20'000;
+    for (const uint64_t cost : BackloggedOwners(seed).Run(kCostPerOwner)) {
+      EXPECT_NEAR(static_cast<double>(cost), kCostPerOwner, 0.1 * kCostPerOwner);
+    }
+  }
 }
 
 }  // namespace

@@ -145,6 +145,28 @@ TEST(Engine, RefusesRequestsThatCannotRun) {
   EXPECT_THAT(message_of(request), HasSubstr("empty"));
 }
 
+TEST(Engine, TellsByHowMuchARequestExceedsTheContext) {
+  TestEngine test({}, {.scheduler = {.context_max = 100}});
+  EventCollector collector;
+  const auto overflow_of = [&](const GenerationRequest& request) {
+    const auto id = test.engine->Submit(request, collector.sink());
+    EXPECT_FALSE(id);
+    return id ? ContextOverflow{} : std::get<ContextOverflow>(id.error().detail);
+  };
+  const ContextOverflow prompt = overflow_of(Prompt(std::string(101, 'p')));
+  EXPECT_EQ(prompt.prompt_tokens, 101U);
+  EXPECT_EQ(prompt.max_tokens, 0U);
+  EXPECT_EQ(prompt.context_max, 100U);
+  GenerationRequest request = Prompt(std::string(60, 'p'));
+  request.max_tokens = 41;
+  request.ignore_eos = true;
+  EXPECT_EQ(test.Run(request).tokens.size(), 40U) << "by default it is cut";
+  request.max_tokens_must_fit = true;
+  EXPECT_EQ(overflow_of(request).max_tokens, 41U);
+  request.max_tokens = 40;
+  EXPECT_EQ(test.Run(request).tokens.size(), 40U);
+}
+
 TEST(Engine, AnswersAtOnceWhenTheQueueIsFull) {
   std::mutex gate;
   gate.lock();
@@ -156,14 +178,15 @@ TEST(Engine, AnswersAtOnceWhenTheQueueIsFull) {
     return {};
   };
   std::vector<EventCollector> collectors(4);
-  TestEngine test(std::move(model), {.scheduler = {.sequences_max = 1}, .requests_queued_max = 2});
+  TestEngine test(std::move(model), {.scheduler = {.sequences_max = 1}, .queue = {.requests_max = 2}});
   ASSERT_TRUE(test.engine->Submit(Prompt("a"), collectors[0].sink()));
   while (!has_begun) std::this_thread::yield();
   ASSERT_TRUE(test.engine->Submit(Prompt("b"), collectors[1].sink()));
   ASSERT_TRUE(test.engine->Submit(Prompt("c"), collectors[2].sink()));
   const auto refused = test.engine->Submit(Prompt("d"), collectors[3].sink());
   ASSERT_FALSE(refused);
-  EXPECT_EQ(refused.error().code, ErrorCode::kResourceExhausted);
+  EXPECT_EQ(refused.error().code, ErrorCode::kUnavailable);
+  EXPECT_GE(std::get<TryLater>(refused.error().detail).after, std::chrono::seconds(1));
   EXPECT_EQ(test.engine->load().running, 1U);
   EXPECT_EQ(test.engine->load().waiting, 2U);
   gate.unlock();
@@ -258,6 +281,99 @@ TEST(Engine, CancelsARunningAndAWaitingRequest) {
   test.engine->Cancel({12345});
   request.max_tokens = 2;
   EXPECT_EQ(test.Run(request).finish, FinishReason::kLength);
+}
+
+// Tries a condition until the engine thread has made it true.
+template <typename Condition>
+void ExpectSoon(Condition condition, const char* what) {
+  for (int i = 0; i < 10'000 && !condition(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  EXPECT_TRUE(condition()) << what;
+}
+
+TEST(Engine, FreesAPromptThatIsCancelledHalfWay) {
+  EventCollector collector;
+  std::atomic<uint64_t> id = 0;
+  std::atomic<bool> is_submitted = false;
+  TestEngine* engine = nullptr;
+  FakeModelOptions model;
+  model.before_step = [&](uint32_t step) -> Status {
+    while (!is_submitted) std::this_thread::yield();
+    if (step == 3) engine->engine->Cancel({id});
+    return {};
+  };
+  TestEngine test(std::move(model), {.scheduler = {.sequences_max = 1, .tokens_per_step_max = 4}});
+  engine = &test;
+  id = test.engine->Submit(Prompt(std::string(400, 'p')), collector.sink()).value().value;
+  is_submitted = true;
+  EXPECT_EQ(collector.Wait().finish, FinishReason::kCancelled);
+  EXPECT_TRUE(collector.Wait().tokens.empty());
+  EXPECT_EQ(test.trace.num_steps, 4U) << "the step that ran was the last";
+  ExpectSoon([&] { return test.engine->load().kv_blocks_used == 0; }, "its blocks are free");
+}
+
+TEST(Engine, PreemptsForAHigherPriorityWithoutLosingATokenAndCancelsThePreempted) {
+  TestEngine test({}, {.scheduler = {.context_max = 100'000, .sequences_max = 1, .num_blocks = 1600}});
+  GenerationRequest batch = Prompt("batch");
+  batch.ignore_eos = true;
+  batch.max_tokens = 400;
+  const Outcome alone = test.Run(batch);
+  batch.priority = -1;
+  GenerationRequest live = Prompt("live");
+  live.ignore_eos = true;
+
+  EventCollector batch_events;
+  ASSERT_TRUE(test.engine->Submit(batch, batch_events.sink()));
+  batch_events.WaitForTokens(5);
+  live.max_tokens = 20;
+  EXPECT_EQ(test.Run(live).tokens.size(), 20U);
+  EXPECT_EQ(batch_events.Wait().tokens, alone.tokens);
+  EXPECT_GE(test.engine->load().num_preemptions, 1U);
+
+  EventCollector cancelled;
+  batch.max_tokens = 0;
+  const RequestId id = test.engine->Submit(batch, cancelled.sink()).value();
+  cancelled.WaitForTokens(5);
+  EventCollector live_events;
+  live.max_tokens = 5000;
+  const RequestId live_id = test.engine->Submit(live, live_events.sink()).value();
+  live_events.WaitForTokens(1);
+  EXPECT_EQ(test.engine->load().waiting, 1U);
+  test.engine->Cancel(id);
+  EXPECT_EQ(cancelled.Wait().finish, FinishReason::kCancelled);
+  EXPECT_GE(cancelled.Wait().tokens.size(), 5U);
+  ExpectSoon([&] { return test.engine->load().waiting == 0; }, "nobody waits");
+  test.engine->Cancel(live_id);
+  live_events.Wait();
+  ExpectSoon([&] { return test.engine->load().kv_blocks_used == 0; }, "all blocks are free");
+}
+
+TEST(Engine, GivesUpRequestsThatWaitedTooLong) {
+  EventCollector running;
+  EventCollector waiting;
+  TestEngine test({}, {.scheduler = {.context_max = 100'000, .sequences_max = 1},
+                       .queue_time_max = std::chrono::milliseconds(20)});
+  GenerationRequest request = Prompt("a");
+  request.ignore_eos = true;
+  const RequestId id = test.engine->Submit(request, running.sink()).value();
+  ASSERT_TRUE(test.engine->Submit(request, waiting.sink()));
+  const Outcome outcome = waiting.Wait();
+  EXPECT_EQ(outcome.finish, FinishReason::kError);
+  ASSERT_TRUE(outcome.error);
+  EXPECT_EQ(outcome.error->code, ErrorCode::kUnavailable);
+  EXPECT_GE(std::get<TryLater>(outcome.error->detail).after, std::chrono::seconds(1));
+  EXPECT_THAT(outcome.error->message, HasSubstr("waited longer than 20 ms"));
+  test.engine->Cancel(id);
+  EXPECT_EQ(running.Wait().finish, FinishReason::kCancelled) << "it was not overdue: it ran";
+}
+
+TEST(Engine, StaysHealthyWithNothingToDo) {
+  TestEngine test({}, {.step_time_max = std::chrono::milliseconds(5)});
+  GenerationRequest request = Prompt("a");
+  request.max_tokens = 1;
+  test.Run(request);
+  std::this_thread::sleep_for(std::chrono::milliseconds(30));
+  EXPECT_TRUE(test.engine->Health());
+  EXPECT_EQ(test.Run(request).tokens.size(), 1U);
 }
 
 TEST(Engine, CancelsEverythingWhenItIsDestroyed) {

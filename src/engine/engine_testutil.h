@@ -166,7 +166,7 @@ class EventCollector {
     std::vector<SampledToken> sampled;
     FinishReason finish = FinishReason::kError;
     std::string stop_string;
-    std::optional<Error> error;
+    std::optional<EngineError> error;
     GenerationUsage usage;
     std::vector<std::string> pieces;
   };

@@ -26,15 +26,29 @@ std::vector<TokenId> StopTokenIds(const GenerationRequest& request, const ModelC
   return ids;
 }
 
+EngineStatus CheckContext(const GenerationRequest& request, uint32_t context_max) {
+  const size_t prompt_tokens = request.prompt.size();
+  ContextOverflow overflow{.prompt_tokens = static_cast<uint32_t>(prompt_tokens), .context_max = context_max};
+  if (prompt_tokens > context_max) {
+    return tl::unexpected(EngineError(
+        InvalidArgument("prompt is too long: {} tokens > {} maximum", prompt_tokens, context_max).value(),
+        overflow));
+  }
+  if (!request.max_tokens_must_fit || uint64_t{prompt_tokens} + request.max_tokens <= context_max) return {};
+  overflow.max_tokens = request.max_tokens;
+  return tl::unexpected(
+      EngineError(InvalidArgument("the prompt and max_tokens exceed the context: {} + {} > {} tokens",
+                                  prompt_tokens, request.max_tokens, context_max)
+                      .value(),
+                  overflow));
+}
+
 }  // namespace
 
-Status CheckGenerationRequest(const GenerationRequest& request, const GenerationContext& context) {
+EngineStatus CheckGenerationRequest(const GenerationRequest& request, const GenerationContext& context) {
   const uint32_t vocab_size = context.config->vocab_size;
   if (request.prompt.empty()) return InvalidArgument("the prompt is empty");
-  if (request.prompt.size() > context.context_max) {
-    return InvalidArgument("prompt is too long: {} tokens > {} maximum", request.prompt.size(),
-                           context.context_max);
-  }
+  if (EngineStatus status = CheckContext(request, context.context_max); !status) return status;
   for (const TokenId token : request.prompt) {
     if (token >= vocab_size) {
       return InvalidArgument("token {} of the prompt is outside the vocabulary of {}", token, vocab_size);
@@ -50,7 +64,10 @@ Status CheckGenerationRequest(const GenerationRequest& request, const Generation
       return InvalidArgument("a stop string has at most {} bytes, not {}", kStopStringBytesMax, text.size());
     }
   }
-  return CheckSamplingParams(request.sampling, vocab_size);
+  if (Status status = CheckSamplingParams(request.sampling, vocab_size); !status) {
+    return tl::unexpected<EngineError>(std::move(status).error());
+  }
+  return {};
 }
 
 Generation::Generation(GenerationRequest request, EventSink sink, const GenerationContext& context)
@@ -64,10 +81,8 @@ Generation::Generation(GenerationRequest request, EventSink sink, const Generati
   usage_.prompt_tokens = static_cast<uint32_t>(request.prompt.size());
   sequence_.id = context.id;
   sequence_.tokens = std::move(request.prompt);
-}
-
-void Generation::MarkAdmitted() {
-  if (!admitted_at_) admitted_at_ = Clock::now();
+  sequence_.owner = std::move(request.owner);
+  sequence_.priority = request.priority;
 }
 
 bool Generation::AcceptLogits(std::span<const float> logits, Sampler& sampler) {
@@ -114,7 +129,7 @@ void Generation::Cancel() {
   Send(std::move(event));
 }
 
-void Generation::Fail(Error error) {
+void Generation::Fail(EngineError error) {
   GenerationEvent event;
   event.finish = FinishReason::kError;
   event.error = std::move(error);

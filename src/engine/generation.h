@@ -23,7 +23,7 @@ struct GenerationContext {
 };
 
 // kInvalidArgument when the request cannot run: its prompt, its sampling parameters or its stop strings.
-Status CheckGenerationRequest(const GenerationRequest& request, const GenerationContext& context);
+EngineStatus CheckGenerationRequest(const GenerationRequest& request, const GenerationContext& context);
 
 // Not thread-safe: created by the thread that submits, then used by the engine thread only. Calls the sink
 // from its own methods; after Finish no more.
@@ -34,15 +34,19 @@ class Generation {
 
   Sequence& sequence() { return sequence_; }
 
-  // Notes the time of the first admission; later ones, after a preemption, change nothing.
-  void MarkAdmitted();
+  // Notes the time of the first admission. Requires: not admitted yet.
+  void MarkAdmitted(std::chrono::steady_clock::time_point now) { admitted_at_ = now; }
   // Chooses the next token from `logits` [vocab_size], appends it and sends the news. True when the
   // generation is over, its last event sent.
   bool AcceptLogits(std::span<const float> logits, Sampler& sampler);
   // Sends the last event without another token: kCancelled.
   void Cancel();
   // Sends the last event: kError.
-  void Fail(Error error);
+  void Fail(EngineError error);
+
+  bool was_admitted() const { return admitted_at_.has_value(); }
+  std::chrono::steady_clock::time_point submitted_at() const { return submitted_at_; }
+  uint32_t prompt_tokens() const { return usage_.prompt_tokens; }
 
  private:
   using Clock = std::chrono::steady_clock;

@@ -1,40 +1,32 @@
 #pragma once
 // Which tokens of which sequences the next step computes.
 //
-//   waiting (first come, first served) -> running (has a ring and KV blocks) -> removed
-//                       ^------- preempted: gives everything back -------'
+//   waiting -> running (has a ring and KV blocks) -> removed
+//      ^------- preempted: gives its memory back -------'
 //
-// Policy, with reasons in docs/decisions/0005-engine.md:
-//   - a sequence is admitted when a ring and the blocks of all its tokens are there; nobody overtakes
-//   - a running sequence grows block by block; without a free block the youngest running one is preempted and
-//     later computes its prompt and its output again, so its tokens stay the same
-//   - a step serves every decoding sequence first; the rest of the token budget is shared by the prompts
+// Three parts, so that each can change alone: FairShare orders the sequences (priority, then fair shares
+// between owners, then arrival), SequenceMemory holds what they need to run, and the scheduler joins the two.
+//
+// Policy, with reasons in docs/decisions/0005-engine.md and 0016-scheduler.md:
+//   - the first in the order is admitted when a ring and the blocks of all its tokens are there; nobody
+//   overtakes
+//   - a running sequence that must yield to it is preempted, and so is the last in the order when a running
+//     one grows and no block is free. It keeps its tokens and later computes their keys and values again, so
+//     the tokens that follow stay the same
+//   - a step serves every decoding sequence first; the rest of the token budget goes to the prompts: the
+//   higher
+//     priority first, then in equal shares to owners and, within each, to its sequences
 
 #include <cstdint>
-#include <deque>
 #include <span>
 #include <vector>
 
 #include "base/token_id.h"
-#include "engine/kv_block_allocator.h"
-#include "model/kv_storage.h"
-#include "model/model.h"
+#include "engine/fair_share.h"
+#include "engine/sequence.h"
+#include "engine/sequence_memory.h"
 
 namespace mimo {
-
-// A sequence as the scheduler sees it. `id` rises with the time of arrival.
-struct Sequence {
-  uint64_t id = 0;
-  std::vector<TokenId> tokens = {};  // prompt and output; the caller appends after a step that sampled
-
-  // Written by the scheduler only.
-  bool is_running = false;
-  uint32_t num_computed = 0;  // tokens whose keys and values are in the cache
-  std::vector<KvBlockId> blocks = {};
-  KvRingId ring{0};
-
-  uint32_t num_pending() const { return static_cast<uint32_t>(tokens.size()) - num_computed; }
-};
 
 struct SchedulerOptions {
   uint32_t context_max = 0;          // tokens of one sequence that can be computed
@@ -61,34 +53,54 @@ class Scheduler {
   // Takes a sequence out in any state and frees what it holds.
   void Remove(Sequence* sequence);
 
-  // Moves waiting sequences to running while rings and blocks last.
+  // Moves waiting sequences to running while rings and blocks last or can be taken from those that must
+  // yield.
   void AdmitSequences();
-  // Chooses the next step: every running sequence has at least one token in it, unless it was just preempted.
-  // The blocks for the chosen tokens are allocated. Empty only when nothing runs. Valid until the next call.
-  std::span<const ScheduledChunk> NextStep();
+  // Chooses the next step: one token of every decoding sequence and, beside them, at most `prompt_tokens_max`
+  // of prompts, or one of each; without decoding sequences the limit is the step's own. The blocks for the
+  // chosen tokens are allocated. Empty only when nothing runs. Valid until the next call.
+  std::span<const ScheduledChunk> NextStep(uint32_t prompt_tokens_max = UINT32_MAX);
   // Records that the step was computed.
   void CommitStep();
 
   std::span<Sequence* const> running() const { return running_; }
+  std::span<Sequence* const> waiting() const { return waiting_; }
   uint32_t num_waiting() const { return static_cast<uint32_t>(waiting_.size()); }
   uint32_t num_running() const { return static_cast<uint32_t>(running_.size()); }
-  uint32_t num_blocks() const { return blocks_.num_blocks(); }
-  uint32_t num_blocks_free() const { return blocks_.num_free(); }
+  // Of the running ones, those that need only the key and value of their newest token.
+  uint32_t num_decoding() const;
+  uint32_t num_blocks() const { return memory_.num_blocks(); }
+  uint32_t num_blocks_free() const { return memory_.num_blocks_free(); }
+  uint64_t num_preemptions() const { return num_preemptions_; }
 
  private:
+  // One that wants a part of a budget.
+  struct Demand {
+    size_t index = 0;  // of whom
+    uint32_t wanted = 0;
+    uint32_t given = 0;
+  };
+  using ChunkIterator = std::vector<ScheduledChunk>::iterator;
+
+  bool MakeRoom(const Sequence& sequence);
+  void Preempt(Sequence* sequence);
   void GrowOrPreempt();
-  void PreemptYoungest();
-  void ReleaseMemory(Sequence& sequence);
-  void SharePromptBudget(uint32_t budget);
+  void SharePromptBudget(ChunkIterator begin, uint32_t budget);
+  uint32_t ShareBetweenOwners(ChunkIterator begin, ChunkIterator end, uint32_t budget);
+  uint32_t ShareWithinOwner(ChunkIterator begin, ChunkIterator end, uint32_t budget);
+  static void ShareEqually(std::vector<Demand>& demands, uint32_t budget);
 
   const SchedulerOptions options_;
-  KvBlockAllocator blocks_;
-  std::vector<KvRingId> free_rings_;
-  // Both in ascending order of ids, and every running id is below every waiting one.
-  std::deque<Sequence*> waiting_;
+  SequenceMemory memory_;
+  FairShare shares_;
+  std::vector<Sequence*> waiting_;  // in no order: the order changes with every step
   std::vector<Sequence*> running_;
-  std::vector<ScheduledChunk> step_;    // one per running sequence, in the same order
-  std::vector<uint32_t> prompt_order_;  // scratch: indices in step_, fewest pending tokens first
+  std::vector<ScheduledChunk> step_;
+  uint64_t num_preemptions_ = 0;
+  // Scratch, kept so that steps do not allocate.
+  std::vector<Sequence*> yielding_;
+  std::vector<Demand> owner_demands_;
+  std::vector<Demand> sequence_demands_;
 };
 
 }  // namespace mimo

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/progress_bar.h"
 #include "kernels/weight_panels.h"
 
 namespace mimo {
@@ -79,6 +80,7 @@ Result<PackedWeights> PackedWeights::Pack(const Checkpoint& checkpoint, ThreadPo
   result.size_ = size;
   static_cast<void>(madvise(memory, size, MADV_HUGEPAGE));
   std::byte* next = result.memory_;
+  ProgressBar progress("arranging", size);
   for (MatrixView* const matrix : PackedMatrices(*weights)) {
     const MatrixView rows = *matrix;
     const MatrixView panels = PanelView(rows, next);
@@ -86,6 +88,7 @@ Result<PackedWeights> PackedWeights::Pack(const Checkpoint& checkpoint, ThreadPo
       PackPanel(rows, index * kPanelRows, next + index * panels.row_bytes);
     });
     next += PackedBytes(rows);
+    progress.Advance(PackedBytes(rows));
     *matrix = panels;
     checkpoint.ReleaseMemory({rows.data, rows.rows * rows.row_bytes});
   }

@@ -1,6 +1,8 @@
 #include "server/api_error.h"
 
 #include <array>
+#include <utility>
+#include <variant>
 
 #include "base/log.h"
 
@@ -63,6 +65,34 @@ ApiError WithParamFromMessage(ApiError error) {
   return error;
 }
 
+// Clients look for the code, and some for the first sentence, to know that they should shorten the
+// conversation.
+ApiError ContextOverflowError(const ContextOverflow& overflow) {
+  std::string message =
+      fmt::format("This model's maximum context length is {} tokens. However, ", overflow.context_max);
+  if (overflow.max_tokens == 0) {
+    message += fmt::format("your messages resulted in {} tokens. Please reduce the length of the messages.",
+                           overflow.prompt_tokens);
+  } else {
+    message += fmt::format(
+        "you requested {} tokens ({} in the messages, {} in the completion). Please reduce the length of the "
+        "messages or completion.",
+        uint64_t{overflow.prompt_tokens} + overflow.max_tokens, overflow.prompt_tokens, overflow.max_tokens);
+  }
+  return {.code = ErrorCode::kInvalidArgument,
+          .message = std::move(message),
+          .param = "messages",
+          .reason = "context_length_exceeded"};
+}
+
+ApiError ToApiError(const EngineError& error) {
+  if (const auto* overflow = std::get_if<ContextOverflow>(&error.detail))
+    return ContextOverflowError(*overflow);
+  ApiError result = ToApiError(static_cast<const Error&>(error));
+  if (const auto* later = std::get_if<TryLater>(&error.detail)) result.retry_after = later->after;
+  return result;
+}
+
 int HttpStatusOf(ErrorCode code) { return WireErrorOf(code).status; }
 
 Json ErrorJson(const ApiError& error) { return MakeErrorJson(WireErrorOf(error.code).type, error); }
@@ -71,7 +101,9 @@ HttpReply ErrorReply(const ApiError& error) {
   HttpReply reply;
   reply.status = HttpStatusOf(error.code);
   reply.body = DumpJson(ErrorJson(error));
-  if (reply.status == 429 || reply.status == 503) reply.headers.emplace_back("retry-after", "1");
+  if (reply.status == 429 || reply.status == 503) {
+    reply.headers.emplace_back("retry-after", std::to_string(error.retry_after.count()));
+  }
   if (reply.status == 501) reply.headers.emplace_back("x-should-retry", "false");
   return reply;
 }

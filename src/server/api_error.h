@@ -1,12 +1,14 @@
 #pragma once
 // Errors as OpenAI's clients read them, and the one table from our error codes to HTTP.
 
+#include <chrono>
 #include <string>
 #include <string_view>
 #include <tl/expected.hpp>
 
 #include "base/json.h"
 #include "base/status.h"
+#include "engine/engine_error.h"
 #include "server/http_server.h"
 
 namespace mimo {
@@ -17,6 +19,7 @@ struct ApiError {
   std::string message;
   std::string param;   // the field of the request at fault; empty: null on the wire
   std::string reason;  // the wire's `code`, such as "model_not_found"; empty: null on the wire
+  std::chrono::seconds retry_after{1};  // sent where trying again helps
 };
 
 template <typename T>
@@ -27,6 +30,10 @@ class [[nodiscard]] ApiResult : public tl::expected<T, ApiError> {
 
 // `error` of a lower layer. Messages of internal errors are logged, not sent: they name files and addresses.
 ApiError ToApiError(const Error& error);
+// The same with what the engine's errors know: a request that does not fit gets OpenAI's words and the code
+// "context_length_exceeded", one that came at a bad time gets its retry-after.
+ApiError ToApiError(const EngineError& error);
+ApiError ContextOverflowError(const ContextOverflow& overflow);
 
 int HttpStatusOf(ErrorCode code);
 

@@ -124,16 +124,6 @@ void ApplyToolChoice(const ToolChoice& choice, ChatRequest& chat) {
   }
 }
 
-ApiError ContextTooLong(size_t prompt_tokens, uint32_t context_max) {
-  return {.code = ErrorCode::kInvalidArgument,
-          .message =
-              fmt::format("This model's maximum context length is {} tokens. However, your messages resulted "
-                          "in {} tokens. Please reduce the length of the messages.",
-                          context_max, prompt_tokens),
-          .param = "messages",
-          .reason = "context_length_exceeded"};
-}
-
 // Everything of the body but the conversation and its tools.
 ChatCompletion ReadOptions(JsonFields& fields, const Json& body, const ServedModel& model) {
   ChatCompletion result;
@@ -150,6 +140,7 @@ ChatCompletion ReadOptions(JsonFields& fields, const Json& body, const ServedMod
   result.generation.max_tokens = ReadMaxTokens(fields);
   result.generation.stop_strings = ReadStopStrings(fields, "stop");
   result.generation.stop_token_ids = ReadStopTokenIds(fields);
+  result.generation.priority = ReadPriority(fields);
   result.generation.ignore_eos = fields.Bool("ignore_eos").value_or(false);
   if (!body.contains("messages")) fields.Fail("messages", "is missing");
   return result;
@@ -181,7 +172,9 @@ ApiResult<ChatCompletion> ParseChatCompletion(const Json& body, const ServedMode
   ApplyToolChoice(tool_choice, *chat);
   if (auto set = SetConversation(std::move(*chat), model, &result); !set) return tl::unexpected(set.error());
   if (result.generation.prompt.size() >= model.engine->context_max()) {
-    return tl::unexpected(ContextTooLong(result.generation.prompt.size(), model.engine->context_max()));
+    return tl::unexpected(
+        ContextOverflowError({.prompt_tokens = static_cast<uint32_t>(result.generation.prompt.size()),
+                              .context_max = model.engine->context_max()}));
   }
   return result;
 }

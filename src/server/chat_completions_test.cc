@@ -10,12 +10,14 @@ using ChatCompletionsTest = ServerTest;
 TEST_F(ChatCompletionsTest, PassesEverySamplingFieldOn) {
   AnswerWith({"ok"});
 
-  ASSERT_EQ(Chat(R"("temperature":0.5,"top_p":0.25,"top_k":7,"min_p":0.125,"typical_p":0.75,)"
-                 R"("repetition_penalty":1.5,"presence_penalty":-1,"frequency_penalty":2,"seed":-1,)"
-                 R"("logit_bias":{"65":-100},"stop":["x","yy"],"stop_token_ids":[66],"ignore_eos":true,)"
-                 R"("max_tokens":5,"max_completion_tokens":6)")
-                .status,
-            200);
+  ASSERT_EQ(
+      Chat(
+          R"("temperature":0.5,"top_p":0.25,"top_k":7,"min_p":0.125,"typical_p":0.75,)"
+          R"("repetition_penalty":1.5,"presence_penalty":-1,"frequency_penalty":2,"seed":-1,)"
+          R"("logit_bias":{"65":-100},"stop":["x","yy"],"stop_token_ids":[66],"ignore_eos":true,"priority":3,)"
+          R"("max_tokens":5,"max_completion_tokens":6)")
+          .status,
+      200);
 
   const GenerationRequest request = engine_->requests()[0];
   EXPECT_EQ(request.sampling.temperature, 0.5F);
@@ -32,6 +34,7 @@ TEST_F(ChatCompletionsTest, PassesEverySamplingFieldOn) {
   EXPECT_EQ(request.stop_strings, (std::vector<std::string>{"x", "yy"}));
   EXPECT_EQ(request.stop_token_ids, (std::vector<TokenId>{66}));
   EXPECT_TRUE(request.ignore_eos);
+  EXPECT_EQ(request.priority, -3) << "vLLM's lower ones go first, the engine's higher ones";
   EXPECT_EQ(request.max_tokens, 6U);
 }
 

@@ -55,20 +55,14 @@ ReplyIdentity NewReplyIdentity(const std::string& model) {
           .model = model};
 }
 
-Json UsageJson(const std::vector<ChoiceReader>& choices) {
-  MIMO_CHECK(!choices.empty());
-  const GenerationUsage& first = choices.front().usage();
-  uint64_t completion_tokens = 0;
-  uint64_t reasoning_tokens = 0;
-  for (const ChoiceReader& choice : choices) {
-    completion_tokens += choice.usage().completion_tokens;
-    reasoning_tokens += choice.reasoning_tokens();
-  }
-  return Json{{"prompt_tokens", first.prompt_tokens},
-              {"completion_tokens", completion_tokens},
-              {"total_tokens", first.prompt_tokens + completion_tokens},
-              {"prompt_tokens_details", {{"cached_tokens", first.cached_tokens}}},
-              {"completion_tokens_details", {{"reasoning_tokens", reasoning_tokens}}}};
+Json UsageJson(const TokenCounts& counts, const RequestMeter* meter) {
+  Json usage{{"prompt_tokens", counts.prompt},
+             {"completion_tokens", counts.completion},
+             {"total_tokens", counts.prompt + counts.completion},
+             {"prompt_tokens_details", {{"cached_tokens", counts.cached}}},
+             {"completion_tokens_details", {{"reasoning_tokens", counts.reasoning}}}};
+  AddCost(meter, counts, &usage);
+  return usage;
 }
 
 void AppendLogprobs(const std::vector<SampledToken>& tokens, const Tokenizer& tokenizer, Json& result) {

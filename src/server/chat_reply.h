@@ -8,6 +8,7 @@
 
 #include "base/json.h"
 #include "server/choice_reader.h"
+#include "server/request_meter.h"
 #include "text/tokenizer.h"
 
 namespace mimo {
@@ -21,9 +22,9 @@ struct ReplyIdentity {
 // With a new random id and the present time.
 ReplyIdentity NewReplyIdentity(const std::string& model);
 
-// {"prompt_tokens", "completion_tokens", "total_tokens", details}; the prompt that the choices share counts
-// once.
-Json UsageJson(const std::vector<ChoiceReader>& choices);
+// {"prompt_tokens", "completion_tokens", "total_tokens", details}, and "cost" with "currency" where the model
+// has a price.
+Json UsageJson(const TokenCounts& counts, const RequestMeter* meter);
 
 // One entry of `logprobs.content` for each token.
 void AppendLogprobs(const std::vector<SampledToken>& tokens, const Tokenizer& tokenizer, Json& result);

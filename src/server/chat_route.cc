@@ -14,10 +14,10 @@ namespace {
 // Builds one JSON object out of all choices.
 class WholeChatReply final : public ReplyFormat {
  public:
-  WholeChatReply(const ChatCompletion& request, const ServedModel& model)
-      : identity_(NewReplyIdentity(model.id)) {
+  WholeChatReply(const ChatCompletion& request, const GenerationRoute& route)
+      : identity_(NewReplyIdentity(route.model.id)), meter_(route.meter) {
     for (uint32_t index = 0; index < request.num_choices; ++index) {
-      builders_.emplace_back(index, request.generation.sampling.report_logprobs, *model.tokenizer);
+      builders_.emplace_back(index, request.generation.sampling.report_logprobs, *route.model.tokenizer);
     }
   }
 
@@ -26,21 +26,25 @@ class WholeChatReply final : public ReplyFormat {
     return {};
   }
   std::string Finish(const std::vector<ChoiceReader>& choices) override {
-    return DumpJson(CompletionJson(identity_, builders_, UsageJson(choices)));
+    return DumpJson(CompletionJson(identity_, builders_, UsageJson(CountTokens(choices), meter_.get())));
   }
   std::string Fail(const ApiError& /*error*/) override { return {}; }
 
  private:
   const ReplyIdentity identity_;
+  const std::shared_ptr<const RequestMeter> meter_;
   std::vector<ChatMessageBuilder> builders_;
 };
 
 class StreamedChatReply final : public ReplyFormat {
  public:
-  StreamedChatReply(const ChatCompletion& request, const ServedModel& model)
-      : identity_(NewReplyIdentity(model.id)), include_usage_(request.include_usage) {
+  StreamedChatReply(const ChatCompletion& request, const GenerationRoute& route)
+      : identity_(NewReplyIdentity(route.model.id)),
+        include_usage_(request.include_usage),
+        meter_(route.meter) {
     for (uint32_t index = 0; index < request.num_choices; ++index) {
-      chunks_.emplace_back(identity_, index, request.generation.sampling.report_logprobs, *model.tokenizer);
+      chunks_.emplace_back(identity_, index, request.generation.sampling.report_logprobs,
+                           *route.model.tokenizer);
     }
   }
 
@@ -51,7 +55,9 @@ class StreamedChatReply final : public ReplyFormat {
   }
   std::string Finish(const std::vector<ChoiceReader>& choices) override {
     std::string text;
-    if (include_usage_) text = ServerSentEvent(ChatChunks::UsageChunk(identity_, UsageJson(choices)));
+    if (include_usage_)
+      text =
+          ServerSentEvent(ChatChunks::UsageChunk(identity_, UsageJson(CountTokens(choices), meter_.get())));
     return text + "data: [DONE]\n\n";
   }
   // No [DONE] after it: that would make the reply look complete.
@@ -60,12 +66,13 @@ class StreamedChatReply final : public ReplyFormat {
  private:
   const ReplyIdentity identity_;
   const bool include_usage_;
+  const std::shared_ptr<const RequestMeter> meter_;
   std::vector<ChatChunks> chunks_;
 };
 
-std::unique_ptr<ReplyFormat> MakeFormat(const ChatCompletion& request, const ServedModel& model) {
-  if (request.stream) return std::make_unique<StreamedChatReply>(request, model);
-  return std::make_unique<WholeChatReply>(request, model);
+std::unique_ptr<ReplyFormat> MakeFormat(const ChatCompletion& request, const GenerationRoute& route) {
+  if (request.stream) return std::make_unique<StreamedChatReply>(request, route);
+  return std::make_unique<WholeChatReply>(request, route);
 }
 
 }  // namespace
@@ -75,7 +82,7 @@ HttpReply HandleChatCompletion(const GenerationRoute& route) {
   if (!body) return ErrorReply(body.error());
   ApiResult<ChatCompletion> parsed = ParseChatCompletion(*body, route.model);
   if (!parsed) return ErrorReply(parsed.error());
-  auto format = MakeFormat(*parsed, route.model);
+  auto format = MakeFormat(*parsed, route);
   return RunGeneration(std::move(*parsed), std::move(format), route);
 }
 

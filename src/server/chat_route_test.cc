@@ -236,14 +236,39 @@ TEST_F(ChatRouteTest, AReaderThatStopsReadingHoldsUpNobody) {
   EXPECT_EQ(Chat().json()["choices"][0]["message"]["content"], "xx");
 }
 
-TEST_F(ChatRouteTest, FullQueueIsTooManyRequestsAtOnce) {
-  engine_->submit_error = Error{ErrorCode::kResourceExhausted, "the queue is full"};
+TEST_F(ChatRouteTest, RefusalsSayWhoseLimitItWasAndWhenToComeBack) {
+  using std::chrono::seconds;
+  engine_->submit_error =
+      EngineError({ErrorCode::kResourceExhausted, "too many of your requests"}, TryLater{seconds(7)});
+  const ClientReply own = Chat();
+  engine_->submit_error = EngineError({ErrorCode::kUnavailable, "the queue is full"}, TryLater{seconds(9)});
+  const ClientReply full = Chat();
 
-  const ClientReply reply = Chat();
+  EXPECT_EQ(own.status, 429);
+  EXPECT_EQ(own.headers.at("retry-after"), "7");
+  EXPECT_EQ(own.json()["error"]["type"], "rate_limit_error");
+  EXPECT_EQ(full.status, 503);
+  EXPECT_EQ(full.headers.at("retry-after"), "9");
+  EXPECT_EQ(full.json()["error"]["message"], "the queue is full");
+}
 
-  EXPECT_EQ(reply.status, 429);
-  EXPECT_TRUE(reply.headers.contains("retry-after"));
-  EXPECT_EQ(reply.json()["error"]["type"], "rate_limit_error");
+TEST_F(ChatRouteTest, AContextThatIsTooShortIsToldInOpenAisWords) {
+  engine_->submit_error =
+      EngineError({ErrorCode::kInvalidArgument, "engine's words"},
+                  ContextOverflow{.prompt_tokens = 90, .max_tokens = 20, .context_max = 100});
+  const ClientReply together = Chat();
+  engine_->context = 10;
+  const ClientReply prompt = Chat();
+
+  EXPECT_EQ(together.status, 400);
+  EXPECT_EQ(together.json()["error"]["code"], "context_length_exceeded");
+  EXPECT_EQ(together.json()["error"]["message"],
+            "This model's maximum context length is 100 tokens. However, you requested 110 tokens (90 in the "
+            "messages, 20 in the completion). Please reduce the length of the messages or completion.");
+  EXPECT_EQ(prompt.status, 400);
+  EXPECT_EQ(prompt.json()["error"]["code"], "context_length_exceeded");
+  EXPECT_TRUE(prompt.json()["error"]["message"].get<std::string>().starts_with(
+      "This model's maximum context length is 10 tokens. However, your messages resulted in "));
 }
 
 TEST_F(ChatRouteTest, FailureWithinAStreamIsAnErrorEventWithoutDone) {

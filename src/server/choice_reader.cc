@@ -1,5 +1,7 @@
 #include "server/choice_reader.h"
 
+#include "base/check.h"
+
 namespace mimo {
 namespace {
 
@@ -88,6 +90,18 @@ ChoicePieces ChoiceReader::Read(const GenerationEvent& event) {
     pieces.error = event.error;
   }
   return pieces;
+}
+
+TokenCounts CountTokens(const std::vector<ChoiceReader>& choices) {
+  MIMO_CHECK(!choices.empty());
+  const GenerationUsage& first = choices.front().usage();
+  TokenCounts counts{
+      .prompt = first.prompt_tokens, .cached = first.cached_tokens, .completion = 0, .reasoning = 0};
+  for (const ChoiceReader& choice : choices) {
+    counts.completion += choice.usage().completion_tokens;
+    counts.reasoning += choice.reasoning_tokens();
+  }
+  return counts;
 }
 
 }  // namespace mimo

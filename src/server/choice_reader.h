@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/engine.h"
+#include "server/price_card.h"
 #include "text/output_parser.h"
 #include "text/tokenizer.h"
 
@@ -39,8 +40,8 @@ struct ChoicePieces {
   std::vector<OutputEvent> events;
   std::vector<SampledToken> tokens;  // without a stop token, which has no text
   std::optional<ChoiceEnd> end;
-  std::string stop_string;     // with kStop: the stop string that was found, if it was one
-  std::optional<Error> error;  // with kError
+  std::string stop_string;           // with kStop: the stop string that was found, if it was one
+  std::optional<EngineError> error;  // with kError
 };
 
 class ChoiceReader {
@@ -70,5 +71,8 @@ class ChoiceReader {
   uint32_t calls_ended_ = 0;
   bool call_has_arguments_ = false;
 };
+
+// What the choices of a reply used together; the prompt that they share counts once.
+TokenCounts CountTokens(const std::vector<ChoiceReader>& choices);
 
 }  // namespace mimo

@@ -2,12 +2,14 @@
 
 namespace mimo {
 
-Result<std::unique_ptr<GenerationGroup>> GenerationGroup::Start(Engine& engine,
-                                                                std::vector<GenerationRequest> requests) {
+EngineResult<std::unique_ptr<GenerationGroup>> GenerationGroup::Start(
+    Engine& engine, std::vector<GenerationRequest> requests, const std::shared_ptr<RequestMeter>& meter) {
   std::unique_ptr<GenerationGroup> group(new GenerationGroup(engine));
   for (GenerationRequest& request : requests) {
     const auto index = static_cast<uint32_t>(group->ids_.size());
-    auto sink = [queue = group->queue_, index](GenerationEvent event) {
+    if (meter != nullptr) meter->Sign(request);
+    auto sink = [queue = group->queue_, meter, index](GenerationEvent event) {
+      if (meter != nullptr) meter->Observe(index, event);
       {
         const std::lock_guard lock(queue->mutex);
         queue->items.push_back({.index = index, .event = std::move(event)});
@@ -15,8 +17,12 @@ Result<std::unique_ptr<GenerationGroup>> GenerationGroup::Start(Engine& engine,
       queue->not_empty.notify_one();
     };
     // On failure the group's destructor cancels those that came before.
-    MIMO_ASSIGN_OR_RETURN(const RequestId id, engine.Submit(std::move(request), std::move(sink)));
-    group->ids_.push_back(id);
+    EngineResult<RequestId> id = engine.Submit(std::move(request), std::move(sink));
+    if (!id) {
+      if (meter != nullptr) meter->CountRefusal(id.error());
+      return tl::unexpected(std::move(id).error());
+    }
+    group->ids_.push_back(*id);
     group->is_finished_.push_back(false);
   }
   return group;

@@ -12,6 +12,7 @@
 
 #include "base/status.h"
 #include "engine/engine.h"
+#include "server/request_meter.h"
 
 namespace mimo {
 
@@ -28,9 +29,11 @@ class GenerationGroup {
     GenerationEvent event;
   };
 
-  // Submits all or none. `engine` must outlive the group.
-  static Result<std::unique_ptr<GenerationGroup>> Start(Engine& engine,
-                                                        std::vector<GenerationRequest> requests);
+  // Submits all or none. `engine` must outlive the group. The requests become those of `meter`, which sees
+  // every event, also those that come after the group is gone; null where nobody keeps accounts.
+  static EngineResult<std::unique_ptr<GenerationGroup>> Start(Engine& engine,
+                                                              std::vector<GenerationRequest> requests,
+                                                              const std::shared_ptr<RequestMeter>& meter);
   // Cancels whatever still runs and does not wait for it.
   ~GenerationGroup();
   GenerationGroup(const GenerationGroup&) = delete;

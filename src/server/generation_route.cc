@@ -14,6 +14,7 @@ namespace {
 struct RunningGeneration {
   GenerationRouteOptions options;
   const std::atomic<bool>& ending;
+  std::shared_ptr<RequestMeter> meter;  // may be null
   std::unique_ptr<ReplyFormat> format;
   std::unique_ptr<GenerationGroup> group;
   std::vector<ChoiceReader> readers;  // one per choice
@@ -59,6 +60,12 @@ News WaitForNews(RunningGeneration& running) {
   return news;
 }
 
+// When every choice has ended.
+std::string LastWords(RunningGeneration& running) {
+  if (running.meter != nullptr) running.meter->Settle(CountTokens(running.readers).reasoning);
+  return running.format->Finish(running.readers);
+}
+
 HttpReply ReplyWhole(RunningGeneration& running, const HttpPeer& peer) {
   running.format->Begin(running.usage_at_start);
   auto polled = std::chrono::steady_clock::now();
@@ -73,7 +80,7 @@ HttpReply ReplyWhole(RunningGeneration& running, const HttpPeer& peer) {
     if (!peer.IsConnected()) return ErrorReply(499, "the client closed the connection");
   }
   HttpReply reply;
-  reply.body = running.format->Finish(running.readers);
+  reply.body = LastWords(running);
   return reply;
 }
 
@@ -97,7 +104,7 @@ bool WriteStream(RunningGeneration& running, HttpStreamWriter& writer) {
     written = now;
     if (!writer.Write(text)) return false;
   }
-  return writer.Write(format.Finish(running.readers));
+  return writer.Write(LastWords(running));
 }
 
 }  // namespace
@@ -124,11 +131,12 @@ HttpReply RunGeneration(GenerationJob job, std::unique_ptr<ReplyFormat> format,
                         const GenerationRoute& route) {
   GenerationUsage usage;
   usage.prompt_tokens = static_cast<uint32_t>(job.generation.prompt.size());
-  auto group = GenerationGroup::Start(*route.model.engine, job.EngineRequests());
+  auto group = GenerationGroup::Start(*route.model.engine, job.EngineRequests(), route.meter);
   if (!group) return format->Refuse(WithParamFromMessage(ToApiError(group.error())));
 
   auto running = std::make_shared<RunningGeneration>(RunningGeneration{.options = route.options,
                                                                        .ending = route.ending,
+                                                                       .meter = route.meter,
                                                                        .format = std::move(format),
                                                                        .group = std::move(*group),
                                                                        .readers = {},

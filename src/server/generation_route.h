@@ -14,6 +14,7 @@
 #include "server/api_error.h"
 #include "server/choice_reader.h"
 #include "server/http_server.h"
+#include "server/request_meter.h"
 #include "server/served_model.h"
 #include "text/chat_message.h"
 #include "text/output_parser.h"
@@ -35,6 +36,9 @@ struct GenerationRoute {
   const GenerationRouteOptions& options;
   // When it becomes true, running generations are cancelled and their clients told so.
   const std::atomic<bool>& ending;
+  // Where the request is booked; null where nobody keeps accounts. Tell it the model's name as the request
+  // has it, and add its cost to the usage (AddCost).
+  std::shared_ptr<RequestMeter> meter = nullptr;
 };
 
 // A native request of any dialect.

@@ -1,87 +1,51 @@
 // cpp-httplib 0.11 gives the accept loop, request parsing, chunked and compressed bodies, and response
-// headers. The connection's own input and output are here: the library's loses pipelined bytes between
-// requests, reads headers without a limit, and cannot tell a waiting handler that its client has gone.
+// headers. The connection's own input and output are ours (http_connection): the library's loses pipelined
+// bytes between requests, reads headers without a limit, and cannot tell a waiting handler that its client
+// has gone.
 
 #include "server/http_server.h"
 
 #include <httplib.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <charconv>
-#include <condition_variable>
 #include <cstring>
-#include <deque>
 #include <mutex>
 #include <optional>
 #include <random>
 #include <set>
 #include <thread>
 
+#include "server/byte_channel.h"
+#include "server/connection_threads.h"
+#include "server/http_connection.h"
 #include "server/socket_io.h"
+#include "server/zstd_body.h"
 
 namespace mimo {
 namespace {
 
-constexpr size_t kReadBufferBytes = 16384;
 constexpr int kListenBacklog = 512;
 // What a refused client may still be sending while we wait for it to read the refusal.
 constexpr size_t kDrainBytesMax = size_t{8} << 20;
 constexpr std::chrono::milliseconds kDrainTimeout{1000};
+// A client whose machine is gone is noticed after kKeepAliveIdle + kKeepAliveProbes * kKeepAliveInterval
+// seconds.
+constexpr int kKeepAliveIdle = 30;
+constexpr int kKeepAliveInterval = 10;
+constexpr int kKeepAliveProbes = 3;
 
-// One connection, for all of its requests. Used by one thread.
-class ConnectionStream final : public httplib::Stream, public HttpPeer {
+// The connection as the library reads and writes it.
+class LibraryStream final : public httplib::Stream {
  public:
-  ConnectionStream(int socket, const HttpServerOptions& options) : socket_(socket), options_(options) {
-    buffer_.resize(kReadBufferBytes);
-  }
+  LibraryStream(HttpConnection& connection, int socket) : connection_(connection), socket_(socket) {}
 
-  // Waits for the first byte of the next request; false when none comes in time.
-  bool WaitForRequest() {
-    return HasBufferedInput() || WaitReadable(socket_, options_.keep_alive_timeout) == SocketReady::kYes;
-  }
-  void BeginHeaders() {
-    in_headers_ = true;
-    header_bytes_left_ = options_.header_bytes_max;
-    header_deadline_ = std::chrono::steady_clock::now() + options_.header_timeout;
-    close_after_reply_ = false;
-    refusal_ = 0;
-    has_body_ = false;
-  }
-  // From here on reads belong to the body.
-  void BeginBody(bool has_body) {
-    in_headers_ = false;
-    has_body_ = has_body;
-  }
-
-  bool IsConnected() const override { return HasBufferedInput() || !PeerHasClosed(socket_); }
-
-  bool is_readable() const override {
-    return HasBufferedInput() || WaitReadable(socket_, ReadTimeout()) == SocketReady::kYes;
-  }
-  bool is_writable() const override {
-    return WaitWritable(socket_, options_.write_timeout) == SocketReady::kYes && IsConnected();
-  }
-
-  ssize_t read(char* data, size_t size) override {
-    if (in_headers_ && header_bytes_left_ < size) return -1;
-    if (!HasBufferedInput() && !FillBuffer()) return buffer_result_;
-    const size_t taken = std::min(size, buffer_end_ - buffer_begin_);
-    std::memcpy(data, buffer_.data() + buffer_begin_, taken);
-    buffer_begin_ += taken;
-    if (in_headers_) header_bytes_left_ -= taken;
-    return static_cast<ssize_t>(taken);
-  }
-
-  ssize_t write(const char* data, size_t size) override {
-    for (;;) {
-      if (WaitWritable(socket_, options_.write_timeout) != SocketReady::kYes) return -1;
-      const ssize_t sent = send(socket_, data, size, MSG_NOSIGNAL | MSG_DONTWAIT);
-      if (sent >= 0) return sent;
-      if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) return -1;
-    }
-  }
-
+  bool is_readable() const override { return connection_.WaitReadable(); }
+  bool is_writable() const override { return connection_.IsConnected(); }
+  ssize_t read(char* data, size_t size) override { return connection_.Read(data, size); }
+  ssize_t write(const char* data, size_t size) override { return connection_.Write(data, size); }
   void get_remote_ip_and_port(std::string& ip, int& port) const override {
     ip.clear();
     port = 0;
@@ -92,109 +56,30 @@ class ConnectionStream final : public httplib::Stream, public HttpPeer {
   }
   socket_t socket() const override { return socket_; }
 
-  // The status with which this request is answered before its body is read; 0 = go on.
-  int refusal() const { return refusal_; }
-  bool has_body() const { return has_body_; }
-  // True until a request's headers were read and understood.
-  bool in_headers() const { return in_headers_; }
-  bool close_after_reply() const { return close_after_reply_; }
-  void Refuse(int status) {
-    refusal_ = status;
-    close_after_reply_ = true;
-  }
-  void CloseAfterReply() { close_after_reply_ = true; }
-
  private:
-  bool HasBufferedInput() const { return buffer_begin_ < buffer_end_; }
-  std::chrono::milliseconds ReadTimeout() const {
-    if (!in_headers_) return options_.read_timeout;
-    const auto left = header_deadline_ - std::chrono::steady_clock::now();
-    return std::max(std::chrono::milliseconds(0), std::chrono::ceil<std::chrono::milliseconds>(left));
-  }
-  bool FillBuffer() {
-    buffer_begin_ = 0;
-    buffer_end_ = 0;
-    buffer_result_ = -1;
-    if (WaitReadable(socket_, ReadTimeout()) != SocketReady::kYes) return false;
-    buffer_result_ = recv(socket_, buffer_.data(), buffer_.size(), 0);
-    if (buffer_result_ <= 0) return false;
-    buffer_end_ = static_cast<size_t>(buffer_result_);
-    return true;
-  }
-
+  HttpConnection& connection_;
   const int socket_;
-  const HttpServerOptions& options_;
-  std::vector<char> buffer_;
-  size_t buffer_begin_ = 0;
-  size_t buffer_end_ = 0;
-  ssize_t buffer_result_ = 0;  // of the last recv
-  bool in_headers_ = true;
-  uint64_t header_bytes_left_ = 0;
-  std::chrono::steady_clock::time_point header_deadline_;
-  bool close_after_reply_ = false;
-  int refusal_ = 0;
-  bool has_body_ = false;
 };
 
 // The library passes handlers a request without its connection; each connection has its thread, so this finds
 // it.
-thread_local ConnectionStream* current_connection = nullptr;
+thread_local HttpConnection* current_connection = nullptr;
 // Set while the accepting thread itself runs a connection because no thread is left for it.
 thread_local bool refuse_connection = false;
 
-// Starts a thread when none is idle. Never queues: a connection that waits unseen would look like a hang.
-class ConnectionThreads final : public httplib::TaskQueue {
+class LibraryTaskQueue final : public httplib::TaskQueue {
  public:
-  explicit ConnectionThreads(uint32_t threads_max) : threads_max_(threads_max) {}
-
+  explicit LibraryTaskQueue(uint32_t threads_max) : threads_(threads_max) {}
   void enqueue(std::function<void()> task) override {
-    std::unique_lock lock(mutex_);
-    if (tasks_.size() >= idle_) {
-      if (threads_.size() >= threads_max_) {
-        lock.unlock();
-        refuse_connection = true;
-        task();
-        refuse_connection = false;
-        return;
-      }
-      threads_.emplace_back([this] { Work(); });
-    }
-    tasks_.push_back(std::move(task));
-    wake_.notify_one();
+    if (threads_.Run(task)) return;
+    refuse_connection = true;
+    task();
+    refuse_connection = false;
   }
-
-  void shutdown() override {
-    {
-      const std::lock_guard lock(mutex_);
-      stopping_ = true;
-    }
-    wake_.notify_all();
-    for (std::thread& thread : threads_) thread.join();
-  }
+  void shutdown() override { threads_.Join(); }
 
  private:
-  void Work() {
-    std::unique_lock lock(mutex_);
-    for (;;) {
-      ++idle_;
-      wake_.wait(lock, [this] { return stopping_ || !tasks_.empty(); });
-      --idle_;
-      if (tasks_.empty()) return;
-      const std::function<void()> task = std::move(tasks_.front());
-      tasks_.pop_front();
-      lock.unlock();
-      task();
-      lock.lock();
-    }
-  }
-
-  const uint32_t threads_max_;
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  std::deque<std::function<void()>> tasks_;
-  size_t idle_ = 0;
-  bool stopping_ = false;
-  std::vector<std::thread> threads_;
+  ConnectionThreads threads_;
 };
 
 bool EqualsIgnoringCase(std::string_view left, std::string_view right) {
@@ -230,7 +115,7 @@ BodyVerdict JudgeBody(const httplib::Request& request, uint64_t body_bytes_max) 
   }
   const std::string encoding = request.get_header_value("Content-Encoding");
   if (!encoding.empty() && encoding != "gzip" && encoding != "deflate" && encoding != "br" &&
-      encoding != "identity") {
+      encoding != "zstd" && encoding != "identity") {
     return {.refusal = 415};
   }
   // No route takes forms, and the library keeps those in memory without our limit.
@@ -247,8 +132,8 @@ std::string_view ReasonFor(int status) {
     case 414:
       return "the request's path is too long";
     case 415:
-      return "this media type or content encoding is not accepted: send JSON, plain or compressed with gzip "
-             "or br";
+      return "this media type or content encoding is not accepted: send JSON, plain or compressed with gzip, "
+             "br or zstd";
     case 416:
       return "the Range header is not well-formed";
     case 500:
@@ -276,9 +161,27 @@ std::string RequestIdOf(const httplib::Request& request) {
   return plain ? id : NewRequestId();
 }
 
+std::string InLowerCase(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return text;
+}
+
+HttpRequest OwnRequest(const httplib::Request& request, std::string body, const HttpPeer* peer) {
+  HttpRequest own{.method = request.method,
+                  .path = request.path,
+                  .body = std::move(body),
+                  .id = RequestIdOf(request),
+                  .headers = {},
+                  .query = {request.params.begin(), request.params.end()},
+                  .peer = peer};
+  for (const auto& [name, value] : request.headers) own.headers.emplace_back(InLowerCase(name), value);
+  return own;
+}
+
 class SinkWriter final : public HttpStreamWriter {
  public:
-  SinkWriter(httplib::DataSink& sink, const ConnectionStream& connection)
+  SinkWriter(httplib::DataSink& sink, const HttpConnection& connection)
       : sink_(sink), connection_(connection) {}
   // An empty piece would end the library's loop.
   bool Write(std::string_view bytes) override {
@@ -288,14 +191,18 @@ class SinkWriter final : public HttpStreamWriter {
 
  private:
   httplib::DataSink& sink_;
-  const ConnectionStream& connection_;
+  const HttpConnection& connection_;
 };
 
 class HttplibServer final : public HttpServer, private httplib::Server {
  public:
-  HttplibServer(const HttpServerOptions& options, HttpServer::Handler handler, ErrorReply error_reply)
-      : options_(options), handler_(std::move(handler)), error_reply_(std::move(error_reply)) {
-    new_task_queue = [this] { return new ConnectionThreads(options_.connections_max); };
+  HttplibServer(const HttpServerOptions& options, std::unique_ptr<TlsContext> tls,
+                HttpServer::Handler handler, ErrorReply error_reply)
+      : options_(options),
+        tls_(std::move(tls)),
+        handler_(std::move(handler)),
+        error_reply_(std::move(error_reply)) {
+    new_task_queue = [this] { return new LibraryTaskQueue(options_.connections_max); };
     // The library's default is SO_REUSEPORT, with which a second server on the same port starts without an
     // error and takes half of the connections.
     set_socket_options([](socket_t socket) {
@@ -333,7 +240,7 @@ class HttplibServer final : public HttpServer, private httplib::Server {
     stop();
     {
       const std::lock_guard lock(mutex_);
-      stopping_ = true;
+      is_stopping_ = true;
       for (const int socket : sockets_) shutdown(socket, SHUT_RDWR);
     }
     accepting_.join();
@@ -362,35 +269,33 @@ class HttplibServer final : public HttpServer, private httplib::Server {
 
   int port() const override { return port_; }
 
- private:
-  // Replaces the library's: the whole life of one connection.
-  bool process_and_close_socket(socket_t socket) override {
-    ConnectionStream connection(socket, options_);
+  Status ReloadCertificate() override { return tls_ == nullptr ? Status() : tls_->Reload(); }
+
+  void ServeConnection(int socket) override {
     if (refuse_connection || !Register(socket)) {
-      RefuseConnection(connection);
-      return false;
+      RefuseConnection(socket);
+      return;
     }
-    const int on = 1;
-    setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    current_connection = &connection;
-    bool keep = true;
-    while (keep && svr_sock_ != INVALID_SOCKET && connection.WaitForRequest()) {
-      connection.BeginHeaders();
-      bool closed_by_client = false;
-      keep = process_request(connection, /*close_connection=*/false, closed_by_client,
-                             [&](httplib::Request& request) { PrepareRequest(request, connection); });
-      // After headers that could not be read nobody knows where the next request begins.
-      keep = keep && !closed_by_client && !connection.close_after_reply() && !connection.in_headers();
+    SetSocketOptions(socket);
+    auto channel = tls_ == nullptr ? MakePlainChannel(socket) : tls_->Accept(socket, options_.header_timeout);
+    if (channel != nullptr) {
+      HttpConnection connection(std::move(channel), options_);
+      ServeRequests(connection, socket);
     }
-    current_connection = nullptr;
     Unregister(socket);
     CloseAfterDraining(socket, kDrainBytesMax, kDrainTimeout);
+  }
+
+ private:
+  // Replaces the library's.
+  bool process_and_close_socket(socket_t socket) override {
+    ServeConnection(socket);
     return true;
   }
 
   bool Register(int socket) {
     const std::lock_guard lock(mutex_);
-    if (stopping_) return false;
+    if (is_stopping_) return false;
     sockets_.insert(socket);
     return true;
   }
@@ -399,19 +304,49 @@ class HttplibServer final : public HttpServer, private httplib::Server {
     sockets_.erase(socket);
   }
 
-  // Runs on the accepting thread: one short write into an empty socket buffer, which cannot block.
-  void RefuseConnection(ConnectionStream& connection) {
-    const HttpReply reply = error_reply_(503, ReasonFor(503));
-    const std::string text = fmt::format(
-        "HTTP/1.1 503 Service Unavailable\r\nContent-Type: {}\r\nContent-Length: {}\r\nRetry-After: 1\r\n"
-        "Connection: close\r\n\r\n{}",
-        reply.content_type, reply.body.size(), reply.body);
-    connection.write(text.data(), text.size());
-    CloseAfterDraining(connection.socket(), 0, std::chrono::milliseconds(0));
+  // One short write into an empty socket buffer, which cannot block: this may be the accepting thread. Under
+  // TLS there is nobody to read it before hands were shaken.
+  void RefuseConnection(int socket) {
+    if (tls_ == nullptr) {
+      const HttpReply reply = error_reply_(503, ReasonFor(503));
+      const std::string text = fmt::format(
+          "HTTP/1.1 503 Service Unavailable\r\nContent-Type: {}\r\nContent-Length: {}\r\nRetry-After: 1\r\n"
+          "Connection: close\r\n\r\n{}",
+          reply.content_type, reply.body.size(), reply.body);
+      MakePlainChannel(socket)->Write(text.data(), text.size(), kDrainTimeout);
+    }
+    CloseAfterDraining(socket, 0, std::chrono::milliseconds(0));
+  }
+
+  static void SetSocketOptions(int socket) {
+    const auto set = [socket](int level, int name, int value) {
+      setsockopt(socket, level, name, &value, sizeof(value));  // best effort
+    };
+    set(IPPROTO_TCP, TCP_NODELAY, 1);
+    set(SOL_SOCKET, SO_KEEPALIVE, 1);
+    set(IPPROTO_TCP, TCP_KEEPIDLE, kKeepAliveIdle);
+    set(IPPROTO_TCP, TCP_KEEPINTVL, kKeepAliveInterval);
+    set(IPPROTO_TCP, TCP_KEEPCNT, kKeepAliveProbes);
+  }
+
+  void ServeRequests(HttpConnection& connection, int socket) {
+    LibraryStream stream(connection, socket);
+    current_connection = &connection;
+    bool keep = true;
+    while (keep && !is_stopping_ && connection.WaitForRequest()) {
+      connection.BeginHeaders();
+      bool closed_by_client = false;
+      keep = process_request(stream, /*close_connection=*/false, closed_by_client,
+                             [&](httplib::Request& request) { PrepareRequest(request, connection); });
+      // After headers that could not be read nobody knows where the next request begins.
+      keep = keep && !closed_by_client && !connection.close_after_reply() && !connection.in_headers();
+    }
+    current_connection = nullptr;
+    connection.Finish();
   }
 
   // After the headers, before the body: decides what may be read.
-  void PrepareRequest(httplib::Request& request, ConnectionStream& connection) const {
+  void PrepareRequest(httplib::Request& request, HttpConnection& connection) const {
     BodyVerdict verdict = JudgeBody(request, options_.body_bytes_max);
     connection.BeginBody(verdict.has_body);
     if (verdict.refusal != 0) connection.Refuse(verdict.refusal);
@@ -444,11 +379,18 @@ class HttplibServer final : public HttpServer, private httplib::Server {
                   const httplib::ContentReader& reader) {
     std::string body;
     bool too_large = false;
-    const bool complete = reader([&](const char* data, size_t size) {
+    std::optional<ZstdBody> zstd;
+    if (request.get_header_value("Content-Encoding") == "zstd") zstd.emplace(options_.body_bytes_max, &body);
+    bool complete = reader([&](const char* data, size_t size) {
+      if (zstd) return zstd->Append({data, size});
       too_large = body.size() + size > options_.body_bytes_max;
       if (!too_large) body.append(data, size);
       return !too_large;
     });
+    if (zstd) {
+      too_large = zstd->is_too_large();
+      complete = complete && zstd->is_complete();
+    }
     if (!complete) {
       response.status = too_large ? 413 : 400;
       current_connection->CloseAfterReply();
@@ -458,13 +400,10 @@ class HttplibServer final : public HttpServer, private httplib::Server {
   }
 
   void Respond(const httplib::Request& request, std::string body, httplib::Response& response) {
-    const HttpRequest own{.method = request.method,
-                          .path = request.path,
-                          .body = std::move(body),
-                          .id = RequestIdOf(request),
-                          .peer = current_connection};
+    const HttpRequest own = OwnRequest(request, std::move(body), current_connection);
     HttpReply reply = handler_(own);
     reply.headers.emplace_back("x-request-id", own.id);
+    reply.headers.emplace_back("request-id", own.id);  // Anthropic's name for it
     Send(request, std::move(reply), response);
   }
 
@@ -492,20 +431,43 @@ class HttplibServer final : public HttpServer, private httplib::Server {
   }
 
   const HttpServerOptions options_;
+  const std::unique_ptr<TlsContext> tls_;  // null: plain HTTP
   const HttpServer::Handler handler_;
   const ErrorReply error_reply_;
   int port_ = -1;
   std::thread accepting_;
   std::mutex mutex_;
-  bool stopping_ = false;
+  std::atomic<bool> is_stopping_{false};
   std::set<int> sockets_;  // open connections
 };
 
 }  // namespace
 
+std::string_view HttpRequest::Header(std::string_view name) const {
+  for (const auto& [key, value] : headers) {
+    if (key == name) return value;
+  }
+  return {};
+}
+
+std::optional<std::string> HttpRequest::Query(std::string_view name) const {
+  for (const auto& [key, value] : query) {
+    if (key == name) return value;
+  }
+  return std::nullopt;
+}
+
 Result<std::unique_ptr<HttpServer>> HttpServer::Start(const HttpServerOptions& options, Handler handler,
                                                       ErrorReply error_reply) {
-  auto server = std::make_unique<HttplibServer>(options, std::move(handler), std::move(error_reply));
+  std::unique_ptr<TlsContext> tls;
+  if (options.tls_certificate.empty() != options.tls_key.empty()) {
+    return InvalidArgument("TLS needs both: --tls-cert and --tls-key");
+  }
+  if (!options.tls_certificate.empty()) {
+    MIMO_ASSIGN_OR_RETURN(tls, TlsContext::Create(options.tls_certificate, options.tls_key));
+  }
+  auto server =
+      std::make_unique<HttplibServer>(options, std::move(tls), std::move(handler), std::move(error_reply));
   MIMO_RETURN_IF_ERROR(server->Listen());
   return server;
 }

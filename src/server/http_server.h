@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -26,6 +27,8 @@ struct HttpServerOptions {
   std::chrono::seconds read_timeout{30};         // silence within a request body
   std::chrono::seconds write_timeout{30};        // a client that takes no bytes for this long is gone
   std::chrono::seconds keep_alive_timeout{30};   // an idle connection is closed after this
+  std::string tls_certificate;                   // PEM file with the chain; empty: plain HTTP
+  std::string tls_key;                           // PEM file
 };
 
 // Tells whether the client is still there. Valid while its request is being handled.
@@ -38,11 +41,20 @@ class HttpPeer {
 };
 
 struct HttpRequest {
+  using Fields = std::vector<std::pair<std::string, std::string>>;
+
   std::string method;
   std::string path;  // percent-decoded, without the query
   std::string body;
   std::string id;  // the client's x-request-id if it is a plain short word, else a new one
+  Fields headers;  // names in lower case, in no order
+  Fields query;    // percent-decoded
   const HttpPeer* peer = nullptr;
+
+  // The first header of that name, which is in lower case; empty when there is none.
+  std::string_view Header(std::string_view name) const;
+  // The first parameter of that name.
+  std::optional<std::string> Query(std::string_view name) const;
 };
 
 // Takes the pieces of a streamed reply.
@@ -71,7 +83,8 @@ class HttpServer {
   // Makes the reply for what fails below the handler: malformed HTTP, bodies too large.
   using ErrorReply = std::function<HttpReply(int status, std::string_view reason)>;
 
-  // Binds, listens and starts to accept. kUnavailable names the address and the cause (port in use, ...).
+  // Binds, listens and starts to accept. kUnavailable names the address and the cause (port in use, ...);
+  // kInvalidArgument a certificate or key that cannot be used.
   static Result<std::unique_ptr<HttpServer>> Start(const HttpServerOptions& options, Handler handler,
                                                    ErrorReply error_reply);
   // Stops accepting, breaks every open connection and joins their threads. Handlers must return soon: end
@@ -79,6 +92,13 @@ class HttpServer {
   virtual ~HttpServer() = default;
 
   virtual int port() const = 0;
+
+  // Reads certificate and key again, for connections that come. On an error the old ones stay. Ok without
+  // TLS.
+  virtual Status ReloadCertificate() = 0;
+
+  // Serves a connection that was accepted elsewhere on the calling thread, to its end, and closes it.
+  virtual void ServeConnection(int socket) = 0;
 };
 
 }  // namespace mimo

@@ -129,11 +129,72 @@ TEST_F(HttpServerTest, AnswersMalformedHttpWithJson) {
 }
 
 TEST_F(HttpServerTest, RefusesMediaTypesAndEncodingsItCannotRead) {
-  for (const char* header : {"Content-Type: multipart/form-data; boundary=x", "Content-Encoding: zstd"}) {
+  for (const char* header : {"Content-Type: multipart/form-data; boundary=x", "Content-Encoding: compress"}) {
     RawClient client(server_->port());
     client.SendPost("/v1/chat/completions", "{}", fmt::format("{}\r\n", header));
     EXPECT_EQ(client.ReadReply().status, 415) << header;
   }
+}
+
+// A zstd frame of one block, at most 255 bytes, which is stored as it is.
+std::string StoredZstd(std::string_view text) {
+  std::string frame("\x28\xb5\x2f\xfd\x20", 5);
+  frame += static_cast<char>(text.size());
+  const auto header = static_cast<uint32_t>(text.size() << 3 | 1);
+  for (int shift = 0; shift < 24; shift += 8) frame += static_cast<char>(header >> shift & 0xff);
+  return frame + std::string(text);
+}
+
+// A zstd frame of blocks of 128 KiB that are one byte repeated: four bytes each.
+std::string ZstdBomb(int num_blocks) {
+  std::string frame("\x28\xb5\x2f\xfd\x00\x58", 6);
+  for (int i = 0; i < num_blocks; ++i) {
+    const uint32_t header = uint32_t{128} << 10 << 3 | 1 << 1 | (i + 1 == num_blocks ? 1 : 0);
+    for (int shift = 0; shift < 24; shift += 8) frame += static_cast<char>(header >> shift & 0xff);
+    frame += ' ';
+  }
+  return frame;
+}
+
+TEST_F(HttpServerTest, ReadsABodyCompressedWithZstd) {
+  AnswerWith({"ok"});
+  const std::string body = StoredZstd(ChatBody());
+
+  EXPECT_EQ(Post("/v1/chat/completions", body, "Content-Encoding: zstd\r\n").status, 200);
+  // Two frames in a row are one text.
+  const std::string two = StoredZstd(ChatBody().substr(0, 9)) + StoredZstd(ChatBody().substr(9));
+  EXPECT_EQ(Post("/v1/chat/completions", two, "Content-Encoding: zstd\r\n").status, 200);
+}
+
+TEST_F(HttpServerTest, BoundsAndChecksABodyCompressedWithZstd) {
+  const std::string body = StoredZstd(ChatBody());
+  const auto status = [this](const std::string& bytes) {
+    return Post("/v1/chat/completions", bytes, "Content-Encoding: zstd\r\n").status;
+  };
+  EXPECT_EQ(status(ZstdBomb(9)), 413);  // 1,152 KiB out of 42 bytes; the limit is 1 MiB
+  EXPECT_EQ(status(body.substr(0, body.size() - 1)), 400);
+  EXPECT_EQ(status("not zstd"), 400);
+  EXPECT_EQ(status(body + "x"), 400);
+}
+
+TEST_F(HttpServerTest, ShowsHandlersHeadersAndQuery) {
+  HttpServerOptions options;
+  options.port = 0;
+  auto server = HttpServer::Start(
+      options,
+      [](const HttpRequest& request) {
+        HttpReply reply;
+        reply.body = DumpJson(Json{{"header", request.Header("x-a")},
+                                   {"query", request.Query("q").value_or("none")},
+                                   {"other", request.Query("r").has_value()}});
+        return reply;
+      },
+      [](int status, std::string_view reason) { return ErrorReply(status, reason); });
+  ASSERT_TRUE(server.has_value());
+  RawClient client((*server)->port());
+  client.Send("GET /a?q=b%20c HTTP/1.1\r\nX-A: 1\r\n\r\n");
+
+  EXPECT_EQ(client.ReadReply().json(), (Json{{"header", "1"}, {"query", "b c"}, {"other", false}}));
 }
 
 TEST_F(HttpServerTest, BoundsTheHeaders) {

@@ -90,4 +90,9 @@ std::vector<TokenId> ReadStopTokenIds(JsonFields& fields) {
   return result;
 }
 
+int32_t ReadPriority(JsonFields& fields) {
+  constexpr int64_t kMax = std::numeric_limits<int32_t>::max();
+  return static_cast<int32_t>(-fields.Integer("priority", -kMax, kMax).value_or(0));
+}
+
 }  // namespace mimo

@@ -1,6 +1,6 @@
 #pragma once
-// The fields of a request that choose tokens and end them: the same names in every dialect, with the extras
-// that benchmarks and other servers' clients send.
+// The fields of a request that choose tokens, end them and say how urgent they are: the same names in every
+// dialect, with the extras that benchmarks and other servers' clients send.
 
 #include <string>
 #include <vector>
@@ -19,5 +19,8 @@ SamplingParams ReadSampling(JsonFields& fields, const ServedModel& model);
 std::vector<std::string> ReadStopStrings(JsonFields& fields, const char* name);
 // "stop_token_ids"
 std::vector<TokenId> ReadStopTokenIds(JsonFields& fields);
+
+// "priority", a field of vLLM's: lower ones go first there, and 0 is the default. As the engine counts it.
+int32_t ReadPriority(JsonFields& fields);
 
 }  // namespace mimo

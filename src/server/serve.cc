@@ -19,6 +19,7 @@ namespace {
 int wake_pipe[2] = {-1, -1};
 constexpr char kSignal = 's';
 constexpr char kLoaded = 'l';
+constexpr char kReload = 'r';
 
 void Wake(char reason) {
   const int saved_errno = errno;
@@ -27,7 +28,7 @@ void Wake(char reason) {
   errno = saved_errno;
 }
 
-void OnSignal(int /*number*/) { Wake(kSignal); }
+void OnSignal(int number) { Wake(number == SIGHUP ? kReload : kSignal); }
 
 void TakeOverSignals() {
   MIMO_CHECK(wake_pipe[0] < 0);
@@ -38,6 +39,7 @@ void TakeOverSignals() {
   sigemptyset(&action.sa_mask);
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
+  sigaction(SIGHUP, &action, nullptr);
 }
 
 // True when a byte came before the timeout; `reason` is then what it was.
@@ -59,7 +61,9 @@ Result<ServedModel> LoadUnlessSignalled(const std::function<Result<ServedModel>(
     model = load();
     Wake(kLoaded);
   });
-  if (WaitForWake() == kSignal) {
+  char reason = kReload;  // keys that change while the model loads are noticed without a signal
+  while (reason == kReload) reason = WaitForWake();
+  if (reason == kSignal) {
     LogInfo("interrupted while the model was loading");
     std::_Exit(EXIT_SUCCESS);
   }
@@ -74,7 +78,7 @@ void Drain(ApiServer& server, std::chrono::seconds timeout) {
     LogInfo("finishing {} requests, at most {} s; a second signal cancels them", active, timeout.count());
   const auto deadline = std::chrono::steady_clock::now() + timeout;
   while (server.num_active() > 0 && std::chrono::steady_clock::now() < deadline) {
-    if (WaitForWake(std::chrono::milliseconds(50))) break;
+    if (WaitForWake(std::chrono::milliseconds(50)) == kSignal) break;
   }
   server.CancelRunning();
   // Time for the last words to the clients; then the connections are broken.
@@ -84,13 +88,23 @@ void Drain(ApiServer& server, std::chrono::seconds timeout) {
   }
 }
 
+bool IsLoopback(const std::string& host) {
+  return host == "localhost" || host == "::1" || host.starts_with("127.");
+}
+
 }  // namespace
 
 Status Serve(const ServeOptions& options, const std::function<Result<ServedModel>()>& load) {
   TakeOverSignals();
   MIMO_ASSIGN_OR_RETURN(const std::unique_ptr<ApiServer> server, ApiServer::Start(options.api));
-  const std::string url = fmt::format("http://{}:{}", options.api.http.host, server->port());
+  const char* scheme = options.api.http.tls_certificate.empty() ? "http" : "https";
+  const std::string url = fmt::format("{}://{}:{}", scheme, options.api.http.host, server->port());
   LogInfo("listening on {}, loading the model", url);
+  if (options.api.keys_path.empty() && !IsLoopback(options.api.http.host)) {
+    LogWarning(
+        "everybody who reaches {} may use it: make keys with `mimo keys` and give them with --api-keys",
+        options.api.http.host);
+  }
   MIMO_ASSIGN_OR_RETURN(ServedModel model, LoadUnlessSignalled(load));
   const std::string id = model.id;
   server->SetModel(std::move(model));
@@ -99,8 +113,7 @@ Status Serve(const ServeOptions& options, const std::function<Result<ServedModel
       "try: curl {}/v1/chat/completions -H 'Content-Type: application/json' -d "
       "'{{\"messages\": [{{\"role\": \"user\", \"content\": \"Hello\"}}]}}'",
       url);
-  while (WaitForWake() != kSignal) {
-  }
+  while (WaitForWake() != kSignal) server->Reload();
   Drain(*server, options.drain_timeout);
   LogInfo("stopped");
   return {};

@@ -3,29 +3,18 @@
 #include <fmt/chrono.h>
 
 #include <algorithm>
-#include <cctype>
+
+#include "server/model_name.h"
 
 namespace mimo {
-namespace {
-
-// "XiaomiMiMo/MiMo-V2-Flash[1m]" -> "mimo-v2-flash"
-std::string ComparableName(std::string_view name) {
-  if (!name.empty() && name.back() == ']') name = name.substr(0, name.rfind('['));
-  if (const size_t slash = name.rfind('/'); slash != std::string_view::npos) name.remove_prefix(slash + 1);
-  std::string result(name);
-  std::transform(result.begin(), result.end(), result.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return result;
-}
-
-}  // namespace
 
 ApiResult<void> CheckModelName(const ServedModel& model, std::string_view requested) {
   if (requested.empty()) return {};
-  const std::string name = ComparableName(requested);
-  const bool known = name == ComparableName(model.id) ||
-                     std::any_of(model.aliases.begin(), model.aliases.end(),
-                                 [&](const std::string& alias) { return ComparableName(alias) == name; });
+  const std::string name = ComparableModelName(requested);
+  const bool known = name == ComparableModelName(model.id) ||
+                     std::any_of(model.aliases.begin(), model.aliases.end(), [&](const std::string& alias) {
+                       return ComparableModelName(alias) == name;
+                     });
   if (known) return {};
   return tl::unexpected(ApiError{
       .code = ErrorCode::kNotFound,

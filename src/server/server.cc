@@ -1,102 +1,94 @@
 #include "server/server.h"
 
-#include <array>
 #include <string_view>
 #include <utility>
 
 #include "base/check.h"
+#include "base/log.h"
 #include "server/api_error.h"
 #include "server/chat_route.h"
+#include "server/openapi.h"
 #include "server/page.h"
 #include "server/tokenize_route.h"
+#include "server/usage_route.h"
 
 namespace mimo {
-
-enum class ApiRoute : uint8_t {
-  kPage,
-  kHealth,
-  kStatus,
-  kDemoHome,
-  kHomePrompt,
-  kHomeCall,
-  kModels,
-  kChatCompletions,
-  kTokenize,
-  kDetokenize,
-  kNotImplemented,  // known to clients, not part of this server yet
-};
-
 namespace {
 
-struct RouteEntry {
-  std::string_view path;  // without /v1
-  std::string_view method;
-  ApiRoute route;
-};
-
-constexpr std::array kRoutes = {
-    RouteEntry{"/", "GET", ApiRoute::kPage},
-    RouteEntry{"/health", "GET", ApiRoute::kHealth},
-    RouteEntry{"/status", "GET", ApiRoute::kStatus},
-    RouteEntry{"/home", "GET", ApiRoute::kDemoHome},
-    RouteEntry{"/home/prompt", "POST", ApiRoute::kHomePrompt},
-    RouteEntry{"/home/call", "POST", ApiRoute::kHomeCall},
-    RouteEntry{"/models", "GET", ApiRoute::kModels},
-    RouteEntry{"/chat/completions", "POST", ApiRoute::kChatCompletions},
-    RouteEntry{"/tokenize", "POST", ApiRoute::kTokenize},
-    RouteEntry{"/detokenize", "POST", ApiRoute::kDetokenize},
-    RouteEntry{"/completions", "POST", ApiRoute::kNotImplemented},
-    RouteEntry{"/responses", "POST", ApiRoute::kNotImplemented},
-    RouteEntry{"/embeddings", "POST", ApiRoute::kNotImplemented},
-    RouteEntry{"/messages", "POST", ApiRoute::kNotImplemented},
-    RouteEntry{"/messages/count_tokens", "POST", ApiRoute::kNotImplemented},
-    RouteEntry{"/anthropic/v1/messages", "POST", ApiRoute::kNotImplemented},
-    RouteEntry{"/anthropic/v1/messages/count_tokens", "POST", ApiRoute::kNotImplemented},
-    RouteEntry{"/usage", "GET", ApiRoute::kNotImplemented},
-    RouteEntry{"/metrics", "GET", ApiRoute::kNotImplemented},
-};
-
-// Clients differ in whether their base address holds /v1, and in a slash at the end.
-std::string_view PlainPath(std::string_view path) {
-  while (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
-  if (path == "/v1") return "/";
-  if (path.starts_with("/v1/")) path.remove_prefix(3);
-  return path;
-}
-
-// "/models/some/name" belongs to "/models".
-std::string_view RoutePath(std::string_view path) {
-  return path.starts_with("/models/") ? std::string_view("/models") : path;
+// What an endpoint's clients read; of endpoints that both kinds use, Anthropic's say who they are.
+Dialect DialectOf(const RouteEntry* entry, const HttpRequest& request) {
+  if (entry != nullptr && entry->dialect == Dialect::kAnthropic) return Dialect::kAnthropic;
+  return request.Header("anthropic-version").empty() ? Dialect::kOpenAi : Dialect::kAnthropic;
 }
 
 HttpReply UnknownPath(const HttpRequest& request) {
-  return ErrorReply(404, fmt::format("no such endpoint: {} {}", request.method, request.path));
+  return RefusalReply(DialectOf(nullptr, request),
+                      {.status = 404,
+                       .message = fmt::format("no such endpoint: {} {}", request.method, request.path),
+                       .reason = {},
+                       .retry_after = {}},
+                      request);
 }
 
-HttpReply WrongMethod(const HttpRequest& request, std::string_view allowed) {
+HttpReply WrongMethod(const RouteEntry& entry, const HttpRequest& request) {
   HttpReply reply =
-      ErrorReply(405, fmt::format("{} takes {}, not {}", request.path, allowed, request.method));
-  reply.headers.emplace_back("Allow", std::string(allowed));
+      RefusalReply(DialectOf(&entry, request),
+                   {.status = 405,
+                    .message = fmt::format("{} takes {}, not {}", request.path, entry.method, request.method),
+                    .reason = {},
+                    .retry_after = {}},
+                   request);
+  reply.headers.emplace_back("Allow", std::string(entry.method));
   return reply;
 }
 
-// No Access-Control headers: pages of other origins must not use this server.
-HttpReply Options(std::string_view allowed) {
-  HttpReply reply;
-  reply.status = 204;
-  reply.headers.emplace_back("Allow", fmt::format("{}, OPTIONS", allowed));
-  return reply;
+// Of the prompt tokens; null before there were any.
+Json CacheHitRate(const TokenCounts& tokens) {
+  if (tokens.prompt == 0) return nullptr;
+  return static_cast<double>(tokens.cached) / static_cast<double>(tokens.prompt);
+}
+
+// What a route answers when its client left before the reply was there. Nobody reads it.
+constexpr int kClientGone = 499;
+
+// Runs `finish` once, when the last holder of a stream lets go.
+struct StreamEnd {
+  StreamEnd(RequestTrace trace, std::function<void(const RequestTrace&, bool)> finish)
+      : trace_(std::move(trace)), finish_(std::move(finish)) {}
+  ~StreamEnd() { finish_(trace_, is_cut); }
+  StreamEnd(const StreamEnd&) = delete;
+  StreamEnd& operator=(const StreamEnd&) = delete;
+
+  bool is_cut = true;
+
+ private:
+  const RequestTrace trace_;
+  const std::function<void(const RequestTrace&, bool)> finish_;
+};
+
+bool Matches(const RouteEntry& entry, const HttpRequest& request) {
+  return request.method == entry.method || (request.method == "HEAD" && entry.method == "GET");
 }
 
 }  // namespace
 
 Result<std::unique_ptr<ApiServer>> ApiServer::Start(const ApiServerOptions& options) {
   std::unique_ptr<ApiServer> server(new ApiServer(options));
+  Accounts& accounts = server->accounts_;
+  accounts.prices = options.prices;
+  accounts.limit_defaults = options.limit_defaults;
+  if (!options.keys_path.empty()) {
+    MIMO_ASSIGN_OR_RETURN(accounts.keys, ApiKeys::Open(options.keys_path));
+  }
+  MIMO_ASSIGN_OR_RETURN(accounts.usage, UsageStore::Open(options.usage));
   MIMO_ASSIGN_OR_RETURN(
       server->http_,
       HttpServer::Start(
           options.http, [api = server.get()](const HttpRequest& request) { return api->Handle(request); },
-          [](int status, std::string_view reason) { return ErrorReply(status, reason); }));
+          [api = server.get()](int status, std::string_view reason) {
+            api->accounts_.metrics.CountHttp("malformed", status);
+            return ErrorReply(status, reason);
+          }));
   return server;
 }
 
@@ -109,32 +101,91 @@ ApiServer::~ApiServer() {
 void ApiServer::SetModel(ServedModel model) {
   MIMO_CHECK(!model_ready_);
   model_ = std::move(model);
+  accounts_.metrics.SetModel(model_->id, model_->engine->context_max());
   model_ready_ = true;
 }
 
-std::optional<std::string> ApiServer::Obstacle() const {
-  if (draining_) return "the server is shutting down";
-  if (!model_ready_) return "the model is still loading";
-  if (const Status health = model_->engine->Health(); !health) return health.error().message;
+void ApiServer::Reload() {
+  if (accounts_.keys != nullptr) accounts_.keys->Reload();
+  if (const Status status = http_->ReloadCertificate(); !status) {
+    LogLine(LogLevel::kError, "the certificate stays as it was: " + status.error().message);
+  }
+}
+
+std::optional<Obstacle> ApiServer::FindObstacle() const {
+  if (draining_) return DrainingObstacle();
+  if (!model_ready_) return LoadingObstacle();
+  if (const Status health = model_->engine->Health(); !health) return FailingObstacle(health.error().message);
   return std::nullopt;
 }
 
-HttpReply ApiServer::Counted(HttpReply reply, std::shared_ptr<void> active) {
-  if (!reply.stream) return reply;
-  reply.stream = [stream = std::move(reply.stream), active = std::move(active)](HttpStreamWriter& writer) {
-    return stream(writer);
+HttpReply ApiServer::Followed(HttpReply reply, RequestTrace trace) {
+  const int status = reply.status;
+  const auto finish = [this, status](const RequestTrace& ended, bool is_cut) {
+    LogRequest(ended, status, is_cut);
+    --num_active_;
+  };
+  if (!reply.stream) {
+    finish(trace, status == kClientGone);
+    return reply;
+  }
+  // A stream that is never written, because its client has gone, is dropped and so ends as well.
+  auto ended = std::make_shared<StreamEnd>(std::move(trace), finish);
+  reply.stream = [stream = std::move(reply.stream), ended](HttpStreamWriter& writer) {
+    const bool is_whole = stream(writer);
+    ended->is_cut = !is_whole;
+    return is_whole;
   };
   return reply;
 }
 
-std::optional<HttpReply> ApiServer::HandleWithoutModel(ApiRoute route, const HttpRequest& request) const {
-  switch (route) {
+HttpReply ApiServer::Handle(const HttpRequest& request) {
+  ++num_active_;
+  const RouteEntry* route = FindRoute(PlainPath(request.path));
+  RequestTrace trace = TraceOf(request, route, options_.log_prompts);
+  HttpReply reply = route == nullptr ? UnknownPath(request)
+                                     : HandleRoute({.request = request, .route = *route, .trace = trace});
+  cross_origin_.AddHeaders(request, &reply);
+  accounts_.metrics.CountHttp(route == nullptr ? "unknown" : route->path, reply.status);
+  return Followed(std::move(reply), std::move(trace));
+}
+
+HttpReply ApiServer::HandleRoute(const Exchange& exchange) {
+  const auto& [request, route, trace] = exchange;
+  if (request.method == "OPTIONS") return HandleOptions(exchange);
+  if (!Matches(route, request)) return WrongMethod(route, request);
+  const bool is_open =
+      route.access == RouteAccess::kOpen || (route.access == RouteAccess::kMetrics && options_.open_metrics);
+  const std::optional<ApiKey> key = is_open ? ApiKey() : CallerOf(request, accounts_);
+  if (!key) return RefusalReply(DialectOf(&route, request), KeyRefusal(), request);
+  trace.key = key->name;
+  return HandleWithKey(exchange, *key);
+}
+
+HttpReply ApiServer::HandleOptions(const Exchange& exchange) const {
+  HttpReply reply;
+  reply.status = 204;
+  const std::string methods = fmt::format("{}, OPTIONS", exchange.route.method);
+  reply.headers.emplace_back("Allow", methods);
+  cross_origin_.AddPreflightHeaders(exchange.request, methods, &reply);
+  return reply;
+}
+
+std::optional<HttpReply> ApiServer::HandleWithoutModel(const Exchange& exchange, const ApiKey& key) {
+  const HttpRequest& request = exchange.request;
+  switch (exchange.route.route) {
     case ApiRoute::kPage:
       return HandlePage();
     case ApiRoute::kHealth:
-      return HandleHealth();
+      return HealthReply(FindObstacle());
     case ApiRoute::kStatus:
-      return HandleStatus();
+      return HandleStatus(key);
+    case ApiRoute::kMetrics:
+      return HandleMetrics();
+    case ApiRoute::kOpenApi:
+      return HandleOpenApi();
+    case ApiRoute::kUsage:
+      return HandleUsage(request, key, accounts_);
     case ApiRoute::kDemoHome:
       return HandleDemoHome();
     case ApiRoute::kHomePrompt:
@@ -146,46 +197,62 @@ std::optional<HttpReply> ApiServer::HandleWithoutModel(ApiRoute route, const Htt
   }
 }
 
-HttpReply ApiServer::Handle(const HttpRequest& request) {
-  ++num_active_;
-  const std::shared_ptr<void> active(nullptr, [this](void* /*nothing*/) { --num_active_; });
-  const std::string_view path = PlainPath(request.path);
-  const RouteEntry* entry = nullptr;
-  for (const RouteEntry& candidate : kRoutes) {
-    if (candidate.path == RoutePath(path)) entry = &candidate;
+HttpReply ApiServer::HandleWithKey(const Exchange& exchange, const ApiKey& key) {
+  if (auto reply = HandleWithoutModel(exchange, key)) return std::move(*reply);
+  const auto& [request, route, trace] = exchange;
+  const Dialect dialect = DialectOf(&route, request);
+  if (route.route == ApiRoute::kNotImplemented) {
+    return RefusalReply(dialect,
+                        {.status = 501,
+                         .message = fmt::format("{} is not implemented yet", request.path),
+                         .reason = "not_implemented",
+                         .retry_after = {}},
+                        request);
   }
-  if (entry == nullptr) return UnknownPath(request);
-  if (request.method == "OPTIONS") return Options(entry->method);
-  const bool matches =
-      request.method == entry->method || (request.method == "HEAD" && entry->method == "GET");
-  if (!matches) return WrongMethod(request, entry->method);
-  if (const auto reply = HandleWithoutModel(entry->route, request)) return *reply;
-  if (entry->route == ApiRoute::kNotImplemented) {
-    return ErrorReply(ApiError{.code = ErrorCode::kUnimplemented,
-                               .message = fmt::format("{} is not implemented yet", request.path),
-                               .param = {},
-                               .reason = "not_implemented"});
+  if (const auto obstacle = FindObstacle()) {
+    return RefusalReply(
+        dialect,
+        {.status = 503, .message = obstacle->reason, .reason = {}, .retry_after = obstacle->retry_after},
+        request);
   }
-  if (const auto obstacle = Obstacle()) return ErrorReply(503, *obstacle);
-  switch (entry->route) {
+  switch (route.route) {
     case ApiRoute::kModels:
-      return HandleModels(std::string(path));
+      return HandleModels(std::string(PlainPath(request.path)));
     case ApiRoute::kTokenize:
       return HandleTokenize(request, *model_);
     case ApiRoute::kDetokenize:
       return HandleDetokenize(request, *model_);
     default:
-      return Counted(
-          HandleChatCompletion(
-              {.request = request, .model = *model_, .options = options_.generation, .ending = ending_}),
-          active);
+      return HandleGeneration(exchange, key);
   }
 }
 
-HttpReply ApiServer::HandleHealth() const {
-  if (const auto obstacle = Obstacle()) return ErrorReply(503, *obstacle);
+HttpReply ApiServer::HandleGeneration(const Exchange& exchange, const ApiKey& key) {
+  const auto& [request, route, trace] = exchange;
+  const Dialect dialect = DialectOf(&route, request);
+  Admission admission = Admit(key, accounts_);
+  if (admission.meter == nullptr) {
+    HttpReply reply = RefusalReply(dialect, RateRefusal(admission.verdict), request);
+    AddRateHeaders(dialect, admission.verdict, &reply);
+    return reply;
+  }
+  admission.meter->SetModel(model_->id, model_->id);
+  trace.meter = admission.meter;
+  HttpReply reply = HandleChatCompletion({.request = request,
+                                          .model = *model_,
+                                          .options = options_.generation,
+                                          .ending = ending_,
+                                          .meter = admission.meter});
+  AddRateHeaders(dialect, admission.verdict, &reply);
+  return reply;
+}
+
+Engine::Load ApiServer::CurrentLoad() const { return model_ready_ ? model_->engine->load() : Engine::Load{}; }
+
+HttpReply ApiServer::HandleMetrics() const {
   HttpReply reply;
-  reply.body = R"({"status":"ok"})";
+  reply.content_type = "text/plain; version=0.0.4; charset=utf-8";
+  reply.body = accounts_.metrics.Text(CurrentLoad());
   return reply;
 }
 
@@ -202,17 +269,27 @@ HttpReply ApiServer::HandleModels(const std::string& path) const {
   return reply;
 }
 
-HttpReply ApiServer::HandleStatus() const {
+HttpReply ApiServer::HandleStatus(const ApiKey& key) {
   const bool ready = model_ready_;
-  const Engine::Load load = ready ? model_->engine->load() : Engine::Load{};
+  const auto obstacle = FindObstacle();
+  const Engine::Load load = CurrentLoad();
+  const std::string today = UsageDay(std::chrono::system_clock::now());
+  UsageFilter filter{.key = {}, .model = {}, .first_day = today, .last_day = today};
+  if (!key.is_admin) filter.key = key.name;
+  const Result<std::vector<UsageRow>> rows = accounts_.usage->Query(filter);
+  if (!rows) return ErrorReply(ToApiError(rows.error()));
+  UsageCounts all;
+  for (const UsageRow& row : *rows) all += row.counts;
   HttpReply reply;
   reply.body = DumpJson(Json{{"model", ready ? model_->id : ""},
-                             {"state", Obstacle().value_or("ready")},
+                             {"state", obstacle ? obstacle->reason : "ready"},
                              {"context_max", ready ? model_->engine->context_max() : 0},
                              {"requests_running", load.running},
                              {"requests_waiting", load.waiting},
                              {"kv_blocks_used", load.kv_blocks_used},
-                             {"kv_blocks_total", load.kv_blocks_total}});
+                             {"kv_blocks_total", load.kv_blocks_total},
+                             {"cache_hit_rate", CacheHitRate(all.tokens)},
+                             {"usage_today", UsageByKeyJson(*rows)}});
   return reply;
 }
 

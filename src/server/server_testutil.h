@@ -30,14 +30,14 @@ namespace mimo {
 class FakeEngine final : public Engine {
  public:
   std::function<void(const GenerationRequest&, const EventSink&)> on_submit;
-  std::optional<Error> submit_error;
+  std::optional<EngineError> submit_error;
   Status health;
   ModelConfig model_config;
   uint32_t context = 4096;
 
-  Result<RequestId> Submit(GenerationRequest request, EventSink sink) override {
+  EngineResult<RequestId> Submit(GenerationRequest request, EventSink sink) override {
     std::unique_lock lock(mutex_);
-    if (submit_error) return tl::unexpected<Error>(*submit_error);
+    if (submit_error) return tl::unexpected(*submit_error);
     const RequestId id{next_id_++};
     requests_.push_back(request);
     sinks_[id.value] = sink;
@@ -65,6 +65,11 @@ class FakeEngine final : public Engine {
 
   // To the request that was submitted as number `index`, from 0.
   void Deliver(size_t index, GenerationEvent event) { sinks_.at(index)(std::move(event)); }
+  // As an engine does once requests have ended.
+  void ForgetSinks() {
+    const std::lock_guard lock(mutex_);
+    sinks_.clear();
+  }
   bool WaitForRequests(size_t count) {
     return WaitUntil([&] { return requests_.size() >= count; });
   }
@@ -272,14 +277,18 @@ inline std::string ChatBody(std::string_view more = "") {
 // A running server with the model set.
 class ServerTest : public testing::Test {
  protected:
+  // For tests that need others.
+  virtual void Configure(ApiServerOptions& /*options*/) {}
+
   void SetUp() override {
     ApiServerOptions options;
     options.http.port = 0;
     options.http.body_bytes_max = 1 << 20;
     options.generation.keep_alive_interval = std::chrono::milliseconds(50);
     options.generation.poll_interval = std::chrono::milliseconds(20);
+    Configure(options);
     Result<std::unique_ptr<ApiServer>> server = ApiServer::Start(options);
-    ASSERT_TRUE(server.has_value());
+    ASSERT_TRUE(server.has_value()) << server.error().message;
     server_ = std::move(*server);
     if (set_model_at_start_) SetModel();
   }
@@ -306,15 +315,15 @@ class ServerTest : public testing::Test {
       }
     };
   }
-  ClientReply Post(std::string_view path, std::string_view body) {
+  ClientReply Post(std::string_view path, std::string_view body, std::string_view headers = "") {
     RawClient client(server_->port());
-    client.SendPost(path, body);
+    client.SendPost(path, body, headers);
     return client.ReadReply();
   }
   ClientReply Chat(std::string_view more = "") { return Post("/v1/chat/completions", ChatBody(more)); }
-  ClientReply Request(std::string_view method, std::string_view path) {
+  ClientReply Request(std::string_view method, std::string_view path, std::string_view headers = "") {
     RawClient client(server_->port());
-    client.Send(fmt::format("{} {} HTTP/1.1\r\nHost: test\r\n\r\n", method, path));
+    client.Send(fmt::format("{} {} HTTP/1.1\r\nHost: test\r\n{}\r\n", method, path, headers));
     return client.ReadReply();
   }
 

@@ -40,7 +40,7 @@ class Server:
         command = [PROGRAM, "serve", "--model", str(model), "--port", str(port), "--context", str(context), *flags]
         self.log = open(FOLDER / f"server-{context}.log", "w+")
         self.process = subprocess.Popen(command, stderr=self.log, stdout=subprocess.PIPE)
-        self.url = self._wait_for(r"serving .* on (http://\S+)")
+        self.url = self._wait_for(r"serving .* on (https?://\S+)")
 
     def _wait_for(self, pattern, seconds=120):
         deadline = time.monotonic() + seconds

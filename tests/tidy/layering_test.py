@@ -29,7 +29,10 @@ HEAVY_HEADERS = {
     "httplib.h": 2,
     "utf8proc.h": 1,
     "toml++/toml.h": 1,
-    "zstd.h": 1,
+    "zstd.h": 2,
+    "sqlite3.h": 1,
+    "openssl/ssl.h": 1,
+    "prometheus/registry.h": 1,
     "nlohmann/json.hpp": 2,  # base/json.h, and the tokenizer's vocabulary
 }
 

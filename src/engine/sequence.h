@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/token_id.h"
+#include "model/kv_storage.h"
+
+namespace mimo {
+
+struct OwnerAccount;
+
+// A request as the scheduler sees it. `id` rises with the time of arrival.
+struct Sequence {
+  uint64_t id = 0;
+  std::vector<TokenId> tokens = {};  // prompt and output; the caller appends after a step that sampled
+  std::string owner = {};            // who is served: fair shares are between owners
+  int32_t priority = 0;              // higher ones go first
+
+  // Written by the scheduler's parts only. SequenceMemory:
+  bool is_running = false;
+  uint32_t num_computed = 0;  // tokens whose keys and values are in the cache
+  std::vector<KvBlockId> blocks = {};
+  KvRingId ring{0};
+  // FairShare:
+  OwnerAccount* account = nullptr;
+  uint32_t num_charged = 0;    // tokens the owner was charged for; what is computed again costs nothing
+  uint32_t num_committed = 0;  // tokens of the prompt that were admitted and are not charged yet
+
+  uint32_t num_tokens() const { return static_cast<uint32_t>(tokens.size()); }
+  uint32_t num_pending() const { return num_tokens() - num_computed; }
+};
+
+}  // namespace mimo

@@ -1,0 +1,90 @@
+#include "server/metrics.h"
+
+#include <gtest/gtest.h>
+
+namespace mimo {
+namespace {
+
+using std::chrono::milliseconds;
+
+class MetricsTest : public testing::Test {
+ protected:
+  MetricsTest() { metrics_.SetModel("m", 4096); }
+  bool Has(const std::string& line) {
+    return ("\n" + metrics_.Text({})).find("\n" + line + "\n") != std::string::npos;
+  }
+
+  ServerMetrics metrics_;
+};
+
+TEST(Metrics, BeforeTheModelIsThereOnlyHttpIsCounted) {
+  ServerMetrics metrics;
+  metrics.CountHttp("/health", 503);
+
+  const std::string text = metrics.Text({});
+
+  EXPECT_NE(text.find("mimo:http_requests_total{route=\"/health\",status=\"503\"} 1\n"), std::string::npos)
+      << text;
+  EXPECT_EQ(text.find("vllm:"), std::string::npos);
+}
+
+TEST_F(MetricsTest, GaugesShowTheEnginesLoad) {
+  Engine::Load load;
+  load.running = 3;
+  load.waiting = 2;
+  load.kv_blocks_used = 25;
+  load.kv_blocks_total = 100;
+
+  const std::string text = metrics_.Text(load);
+
+  EXPECT_NE(text.find("vllm:num_requests_running{model_name=\"m\"} 3\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("vllm:num_requests_waiting{model_name=\"m\"} 2\n"), std::string::npos);
+  EXPECT_NE(text.find("vllm:kv_cache_usage_perc{model_name=\"m\"} 0.25\n"), std::string::npos);
+}
+
+TEST_F(MetricsTest, CountersBeginAtZeroSoThatRatesAreRight) {
+  EXPECT_TRUE(Has("vllm:request_success_total{finished_reason=\"abort\",model_name=\"m\"} 0"));
+  EXPECT_TRUE(Has("vllm:generation_tokens_total{model_name=\"m\"} 0"));
+  EXPECT_TRUE(Has("mimo:missing_reasoning_replays_total{model_name=\"m\"} 0"));
+}
+
+TEST_F(MetricsTest, CountsAGenerationFromItsFirstTokenToItsLast) {
+  metrics_.CountPrompt(100, 60);
+  metrics_.CountTokens(1);
+  metrics_.CountFirstToken(milliseconds(30));
+  metrics_.CountTokens(2);
+  metrics_.CountTokenGap(milliseconds(20));
+  FinishedGeneration finished;
+  finished.reason = FinishReason::kLength;
+  finished.usage = {.prompt_tokens = 100,
+                    .cached_tokens = 60,
+                    .completion_tokens = 3,
+                    .queue_time = milliseconds(5),
+                    .prefill_time = milliseconds(25),
+                    .decode_time = milliseconds(40)};
+  finished.since_arrival = milliseconds(70);
+  metrics_.CountFinished(finished);
+
+  EXPECT_TRUE(Has("vllm:prompt_tokens_total{model_name=\"m\"} 100"));
+  EXPECT_TRUE(Has("vllm:prefix_cache_hits_total{model_name=\"m\"} 60"));
+  EXPECT_TRUE(Has("vllm:generation_tokens_total{model_name=\"m\"} 3"));
+  EXPECT_TRUE(Has("vllm:request_success_total{finished_reason=\"length\",model_name=\"m\"} 1"));
+  EXPECT_TRUE(Has("vllm:time_to_first_token_seconds_bucket{model_name=\"m\",le=\"0.02\"} 0"));
+  EXPECT_TRUE(Has("vllm:time_to_first_token_seconds_bucket{model_name=\"m\",le=\"0.04\"} 1"));
+  EXPECT_TRUE(Has("vllm:inter_token_latency_seconds_bucket{model_name=\"m\",le=\"0.025\"} 1"));
+  EXPECT_TRUE(Has("vllm:inter_token_latency_seconds_count{model_name=\"m\"} 1"));
+  // 40 ms over the two tokens after the first
+  EXPECT_TRUE(Has("vllm:request_time_per_output_token_seconds_sum{model_name=\"m\"} 0.02"));
+  EXPECT_TRUE(Has("vllm:request_prompt_tokens_bucket{model_name=\"m\",le=\"100\"} 1"));
+  EXPECT_TRUE(Has("vllm:request_prompt_tokens_bucket{model_name=\"m\",le=\"50\"} 0"));
+}
+
+TEST_F(MetricsTest, ARequestThatWasCancelledInTheQueueHasNoLatency) {
+  metrics_.CountFinished({.reason = FinishReason::kCancelled, .usage = {}, .since_arrival = milliseconds(5)});
+
+  EXPECT_TRUE(Has("vllm:request_success_total{finished_reason=\"abort\",model_name=\"m\"} 1"));
+  EXPECT_TRUE(Has("vllm:e2e_request_latency_seconds_count{model_name=\"m\"} 0"));
+}
+
+}  // namespace
+}  // namespace mimo

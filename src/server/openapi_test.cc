@@ -1,0 +1,61 @@
+#include "server/openapi.h"
+
+#include <map>
+#include <set>
+
+#include "server/route_table.h"
+#include "server/server_testutil.h"
+
+namespace mimo {
+namespace {
+
+Json Document() {
+  const Result<Json> document = ParseJson(OpenApiAsset());
+  EXPECT_TRUE(document.has_value()) << (document ? "" : document.error().message);
+  return document ? *document : Json();
+}
+
+// Path of the route table -> the document's methods there, in capitals.
+std::map<std::string, std::set<std::string>> DocumentedRoutes() {
+  std::map<std::string, std::set<std::string>> result;
+  for (const auto& [path, operations] : Document()["paths"].items()) {
+    const RouteEntry* route = FindRoute(PlainPath(path));
+    EXPECT_NE(route, nullptr) << path << " is described but not served";
+    if (route == nullptr) continue;
+    for (const auto& [method, operation] : operations.items()) {
+      std::string capitals = method;
+      for (char& c : capitals) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+      result[std::string(route->path)].insert(capitals);
+    }
+  }
+  return result;
+}
+
+TEST(OpenApi, DescribesTheRoutesThatExistAndNoOthers) {
+  const auto documented = DocumentedRoutes();
+  for (const RouteEntry& route : RouteTable()) {
+    const auto found = documented.find(std::string(route.path));
+    ASSERT_NE(found, documented.end()) << route.path << " is served but not described";
+    EXPECT_TRUE(found->second.contains(std::string(route.method))) << route.path << " " << route.method;
+  }
+}
+
+TEST(OpenApi, OpenRoutesAreThoseThatNeedNoKey) {
+  const Json document = Document();
+  for (const auto& [path, operations] : document["paths"].items()) {
+    for (const auto& [method, operation] : operations.items()) {
+      const bool is_open = operation.contains("security") && operation["security"].empty();
+      EXPECT_EQ(is_open, FindRoute(PlainPath(path))->access == RouteAccess::kOpen) << path;
+    }
+  }
+}
+
+TEST_F(ServerTest, ServesItsDescription) {
+  const ClientReply reply = Request("GET", "/openapi.json");
+
+  EXPECT_EQ(reply.status, 200);
+  EXPECT_EQ(reply.json()["openapi"], "3.1.0");
+}
+
+}  // namespace
+}  // namespace mimo

@@ -1,0 +1,50 @@
+#include "server/route_table.h"
+
+namespace mimo {
+namespace {
+
+constexpr std::array kRoutes = {
+    RouteEntry{"/", "GET", ApiRoute::kPage, RouteAccess::kOpen},
+    RouteEntry{"/health", "GET", ApiRoute::kHealth, RouteAccess::kOpen},
+    RouteEntry{"/status", "GET", ApiRoute::kStatus, RouteAccess::kKey},
+    RouteEntry{"/metrics", "GET", ApiRoute::kMetrics, RouteAccess::kMetrics},
+    RouteEntry{"/openapi.json", "GET", ApiRoute::kOpenApi, RouteAccess::kKey},
+    RouteEntry{"/usage", "GET", ApiRoute::kUsage, RouteAccess::kKey},
+    RouteEntry{"/home", "GET", ApiRoute::kDemoHome, RouteAccess::kKey},
+    RouteEntry{"/home/prompt", "POST", ApiRoute::kHomePrompt, RouteAccess::kKey},
+    RouteEntry{"/home/call", "POST", ApiRoute::kHomeCall, RouteAccess::kKey},
+    RouteEntry{"/models", "GET", ApiRoute::kModels, RouteAccess::kKey},
+    RouteEntry{"/chat/completions", "POST", ApiRoute::kChatCompletions, RouteAccess::kGenerate},
+    RouteEntry{"/tokenize", "POST", ApiRoute::kTokenize, RouteAccess::kKey},
+    RouteEntry{"/detokenize", "POST", ApiRoute::kDetokenize, RouteAccess::kKey},
+    RouteEntry{"/completions", "POST", ApiRoute::kNotImplemented, RouteAccess::kKey},
+    RouteEntry{"/responses", "POST", ApiRoute::kNotImplemented, RouteAccess::kKey},
+    RouteEntry{"/embeddings", "POST", ApiRoute::kNotImplemented, RouteAccess::kKey},
+    RouteEntry{"/messages", "POST", ApiRoute::kNotImplemented, RouteAccess::kKey, Dialect::kAnthropic},
+    RouteEntry{"/messages/count_tokens", "POST", ApiRoute::kNotImplemented, RouteAccess::kKey,
+               Dialect::kAnthropic},
+};
+
+}  // namespace
+
+std::span<const RouteEntry> RouteTable() { return kRoutes; }
+
+std::string_view PlainPath(std::string_view path) {
+  while (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
+  for (const std::string_view prefix : {"/anthropic", "/v1"}) {
+    if (path == prefix) return "/";
+    if (path.starts_with(prefix) && path[prefix.size()] == '/') path.remove_prefix(prefix.size());
+  }
+  return path;
+}
+
+const RouteEntry* FindRoute(std::string_view plain_path) {
+  // "/models/some/name" belongs to "/models".
+  if (plain_path.starts_with("/models/")) plain_path = "/models";
+  for (const RouteEntry& entry : kRoutes) {
+    if (entry.path == plain_path) return &entry;
+  }
+  return nullptr;
+}
+
+}  // namespace mimo
