@@ -465,6 +465,7 @@ class HttplibServer final : public HttpServer, private httplib::Server {
                           .peer = current_connection};
     HttpReply reply = handler_(own);
     reply.headers.emplace_back("x-request-id", own.id);
+    reply.headers.emplace_back("request-id", own.id);  // Anthropic's name
     Send(request, std::move(reply), response);
   }
 

@@ -7,7 +7,10 @@
 #include "base/check.h"
 #include "server/api_error.h"
 #include "server/chat_route.h"
+#include "server/messages_error.h"
+#include "server/messages_route.h"
 #include "server/page.h"
+#include "server/responses_route.h"
 #include "server/tokenize_route.h"
 
 namespace mimo {
@@ -21,6 +24,11 @@ enum class ApiRoute : uint8_t {
   kHomeCall,
   kModels,
   kChatCompletions,
+  kMessages,
+  kCountTokens,
+  kResponses,
+  kResponsesInputTokens,
+  kStoredResponse,
   kTokenize,
   kDetokenize,
   kNotImplemented,  // known to clients, not part of this server yet
@@ -29,8 +37,8 @@ enum class ApiRoute : uint8_t {
 namespace {
 
 struct RouteEntry {
-  std::string_view path;  // without /v1
-  std::string_view method;
+  std::string_view path;    // without /v1
+  std::string_view method;  // or several, "GET, DELETE"
   ApiRoute route;
 };
 
@@ -46,27 +54,41 @@ constexpr std::array kRoutes = {
     RouteEntry{"/tokenize", "POST", ApiRoute::kTokenize},
     RouteEntry{"/detokenize", "POST", ApiRoute::kDetokenize},
     RouteEntry{"/completions", "POST", ApiRoute::kNotImplemented},
-    RouteEntry{"/responses", "POST", ApiRoute::kNotImplemented},
+    RouteEntry{"/responses", "POST", ApiRoute::kResponses},
+    RouteEntry{"/responses/input_tokens", "POST", ApiRoute::kResponsesInputTokens},
+    RouteEntry{"/responses/", "GET, DELETE, POST", ApiRoute::kStoredResponse},
     RouteEntry{"/embeddings", "POST", ApiRoute::kNotImplemented},
-    RouteEntry{"/messages", "POST", ApiRoute::kNotImplemented},
-    RouteEntry{"/messages/count_tokens", "POST", ApiRoute::kNotImplemented},
-    RouteEntry{"/anthropic/v1/messages", "POST", ApiRoute::kNotImplemented},
-    RouteEntry{"/anthropic/v1/messages/count_tokens", "POST", ApiRoute::kNotImplemented},
+    RouteEntry{"/messages", "POST", ApiRoute::kMessages},
+    RouteEntry{"/messages/count_tokens", "POST", ApiRoute::kCountTokens},
     RouteEntry{"/usage", "GET", ApiRoute::kNotImplemented},
     RouteEntry{"/metrics", "GET", ApiRoute::kNotImplemented},
 };
 
-// Clients differ in whether their base address holds /v1, and in a slash at the end.
+// Clients differ in whether their base address holds /v1 or /anthropic, and in a slash at the end.
 std::string_view PlainPath(std::string_view path) {
   while (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
-  if (path == "/v1") return "/";
-  if (path.starts_with("/v1/")) path.remove_prefix(3);
+  for (const std::string_view prefix : {"/anthropic", "/v1"}) {
+    if (path == prefix) return "/";
+    if (path.starts_with(prefix) && path[prefix.size()] == '/') path.remove_prefix(prefix.size());
+  }
   return path;
 }
 
-// "/models/some/name" belongs to "/models".
+constexpr std::string_view kResponsesPrefix = "/responses/";
+
+// "/models/some/name" belongs to "/models", "/responses/some_id" to "/responses/".
 std::string_view RoutePath(std::string_view path) {
-  return path.starts_with("/models/") ? std::string_view("/models") : path;
+  if (path.starts_with("/models/")) return "/models";
+  if (path.starts_with(kResponsesPrefix) && path != "/responses/input_tokens") return kResponsesPrefix;
+  return path;
+}
+
+bool Matches(const RouteEntry& entry, const std::string& method) {
+  return entry.method.find(method == "HEAD" ? "GET" : method) != std::string_view::npos;
+}
+
+bool IsAnthropic(const RouteEntry& entry) {
+  return entry.route == ApiRoute::kMessages || entry.route == ApiRoute::kCountTokens;
 }
 
 HttpReply UnknownPath(const HttpRequest& request) {
@@ -156,9 +178,7 @@ HttpReply ApiServer::Handle(const HttpRequest& request) {
   }
   if (entry == nullptr) return UnknownPath(request);
   if (request.method == "OPTIONS") return Options(entry->method);
-  const bool matches =
-      request.method == entry->method || (request.method == "HEAD" && entry->method == "GET");
-  if (!matches) return WrongMethod(request, entry->method);
+  if (!Matches(*entry, request.method)) return WrongMethod(request, entry->method);
   if (const auto reply = HandleWithoutModel(entry->route, request)) return *reply;
   if (entry->route == ApiRoute::kNotImplemented) {
     return ErrorReply(ApiError{.code = ErrorCode::kUnimplemented,
@@ -166,7 +186,9 @@ HttpReply ApiServer::Handle(const HttpRequest& request) {
                                .param = {},
                                .reason = "not_implemented"});
   }
-  if (const auto obstacle = Obstacle()) return ErrorReply(503, *obstacle);
+  if (const auto obstacle = Obstacle()) {
+    return IsAnthropic(*entry) ? MessagesErrorReply(503, *obstacle, request.id) : ErrorReply(503, *obstacle);
+  }
   switch (entry->route) {
     case ApiRoute::kModels:
       return HandleModels(std::string(path));
@@ -174,11 +196,27 @@ HttpReply ApiServer::Handle(const HttpRequest& request) {
       return HandleTokenize(request, *model_);
     case ApiRoute::kDetokenize:
       return HandleDetokenize(request, *model_);
+    case ApiRoute::kCountTokens:
+      return HandleCountTokens(request, *model_);
+    case ApiRoute::kResponsesInputTokens:
+      return HandleResponsesInputTokens(request, *model_, responses_);
+    case ApiRoute::kStoredResponse:
+      return HandleStoredResponse(request, path.substr(kResponsesPrefix.size()), responses_);
     default:
-      return Counted(
-          HandleChatCompletion(
-              {.request = request, .model = *model_, .options = options_.generation, .ending = ending_}),
-          active);
+      return Counted(Generate(entry->route, request), active);
+  }
+}
+
+HttpReply ApiServer::Generate(ApiRoute route, const HttpRequest& request) {
+  const GenerationRoute generation{
+      .request = request, .model = *model_, .options = options_.generation, .ending = ending_};
+  switch (route) {
+    case ApiRoute::kMessages:
+      return HandleMessages(generation);
+    case ApiRoute::kResponses:
+      return HandleResponses(generation, responses_);
+    default:
+      return HandleChatCompletion(generation);
   }
 }
 

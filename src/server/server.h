@@ -6,7 +6,9 @@
 //         -> GenerationGroup: Engine::Submit; the engine thread appends events to the request's queue
 //         -> ChoiceReader: events -> reasoning, answer and tool calls, token counts
 //         -> ChatChunks (stream) or ChatMessageBuilder (whole reply) -> JSON -> bytes
-//   The last steps are the same for every endpoint that generates: generation_route.
+//   The last steps are the same for every endpoint that generates: generation_route. Each dialect has a
+//   parser of its own before them and a format of its own behind them: chat_*, messages_* (Anthropic),
+//   responses_*.
 //
 // Connection threads never touch the model. The engine thread never waits for one of them: it only appends to
 // a queue that the request's max_tokens bounds. JSON ends at the parsers; between them are native structs. A
@@ -27,6 +29,7 @@
 #include "base/status.h"
 #include "server/generation_route.h"
 #include "server/http_server.h"
+#include "server/responses_store.h"
 #include "server/served_model.h"
 
 namespace mimo {
@@ -36,6 +39,7 @@ enum class ApiRoute : uint8_t;
 struct ApiServerOptions {
   HttpServerOptions http;
   GenerationRouteOptions generation;
+  ResponsesStoreOptions responses;
 };
 
 // Answers from the first moment: /health says 503 with a reason until a model is set. Thread-safe.
@@ -61,9 +65,10 @@ class ApiServer {
   uint32_t num_active() const { return num_active_; }
 
  private:
-  explicit ApiServer(const ApiServerOptions& options) : options_(options) {}
+  explicit ApiServer(const ApiServerOptions& options) : options_(options), responses_(options.responses) {}
 
   HttpReply Handle(const HttpRequest& request);
+  HttpReply Generate(ApiRoute route, const HttpRequest& request);
   HttpReply HandleHealth() const;
   HttpReply HandleModels(const std::string& path) const;
   HttpReply HandleStatus() const;
@@ -75,6 +80,7 @@ class ApiServer {
   HttpReply Counted(HttpReply reply, std::shared_ptr<void> active);
 
   const ApiServerOptions options_;
+  ResponsesStore responses_;
   std::optional<ServedModel> model_;
   std::atomic<bool> model_ready_{false};  // guards model_: written once before this turns true
   std::atomic<bool> draining_{false};
