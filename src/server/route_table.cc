@@ -18,11 +18,12 @@ constexpr std::array kRoutes = {
     RouteEntry{"/tokenize", "POST", ApiRoute::kTokenize, RouteAccess::kKey},
     RouteEntry{"/detokenize", "POST", ApiRoute::kDetokenize, RouteAccess::kKey},
     RouteEntry{"/completions", "POST", ApiRoute::kNotImplemented, RouteAccess::kKey},
-    RouteEntry{"/responses", "POST", ApiRoute::kNotImplemented, RouteAccess::kKey},
+    RouteEntry{"/responses", "POST", ApiRoute::kResponses, RouteAccess::kGenerate},
+    RouteEntry{"/responses/input_tokens", "POST", ApiRoute::kResponsesInputTokens, RouteAccess::kKey},
+    RouteEntry{"/responses/", "GET, DELETE, POST", ApiRoute::kStoredResponse, RouteAccess::kKey},
     RouteEntry{"/embeddings", "POST", ApiRoute::kNotImplemented, RouteAccess::kKey},
-    RouteEntry{"/messages", "POST", ApiRoute::kNotImplemented, RouteAccess::kKey, Dialect::kAnthropic},
-    RouteEntry{"/messages/count_tokens", "POST", ApiRoute::kNotImplemented, RouteAccess::kKey,
-               Dialect::kAnthropic},
+    RouteEntry{"/messages", "POST", ApiRoute::kMessages, RouteAccess::kGenerate, Dialect::kAnthropic},
+    RouteEntry{"/messages/count_tokens", "POST", ApiRoute::kCountTokens, RouteAccess::kKey, Dialect::kAnthropic},
 };
 
 }  // namespace
@@ -39,8 +40,9 @@ std::string_view PlainPath(std::string_view path) {
 }
 
 const RouteEntry* FindRoute(std::string_view plain_path) {
-  // "/models/some/name" belongs to "/models".
+  // "/models/some/name" belongs to "/models", "/responses/some_id" to "/responses/".
   if (plain_path.starts_with("/models/")) plain_path = "/models";
+  if (plain_path.starts_with(kResponsesPrefix) && plain_path != "/responses/input_tokens") plain_path = kResponsesPrefix;
   for (const RouteEntry& entry : kRoutes) {
     if (entry.path == plain_path) return &entry;
   }

@@ -19,6 +19,11 @@ enum class ApiRoute : uint8_t {
   kHomeCall,
   kModels,
   kChatCompletions,
+  kMessages,
+  kCountTokens,
+  kResponses,
+  kResponsesInputTokens,
+  kStoredResponse,
   kTokenize,
   kDetokenize,
   kUsage,
@@ -36,11 +41,13 @@ enum class RouteAccess : uint8_t {
 
 struct RouteEntry {
   std::string_view path;  // without /v1 or /anthropic before it
-  std::string_view method;
+  std::string_view method;  // or several, "GET, DELETE"
   ApiRoute route;
   RouteAccess access;
   Dialect dialect = Dialect::kOpenAi;
 };
+
+constexpr std::string_view kResponsesPrefix = "/responses/";
 
 std::span<const RouteEntry> RouteTable();
 

@@ -7,8 +7,10 @@
 #include "base/log.h"
 #include "server/api_error.h"
 #include "server/chat_route.h"
+#include "server/messages_route.h"
 #include "server/openapi.h"
 #include "server/page.h"
+#include "server/responses_route.h"
 #include "server/tokenize_route.h"
 #include "server/usage_route.h"
 
@@ -67,7 +69,8 @@ struct StreamEnd {
 };
 
 bool Matches(const RouteEntry& entry, const HttpRequest& request) {
-  return request.method == entry.method || (request.method == "HEAD" && entry.method == "GET");
+  const std::string_view method = request.method == "HEAD" ? "GET" : std::string_view(request.method);
+  return entry.method.find(method) != std::string_view::npos;
 }
 
 }  // namespace
@@ -222,6 +225,12 @@ HttpReply ApiServer::HandleWithKey(const Exchange& exchange, const ApiKey& key) 
       return HandleTokenize(request, *model_);
     case ApiRoute::kDetokenize:
       return HandleDetokenize(request, *model_);
+    case ApiRoute::kCountTokens:
+      return HandleCountTokens(request, *model_);
+    case ApiRoute::kResponsesInputTokens:
+      return HandleResponsesInputTokens(request, *model_, responses_);
+    case ApiRoute::kStoredResponse:
+      return HandleStoredResponse(request, PlainPath(request.path).substr(kResponsesPrefix.size()), responses_);
     default:
       return HandleGeneration(exchange, key);
   }
@@ -238,13 +247,24 @@ HttpReply ApiServer::HandleGeneration(const Exchange& exchange, const ApiKey& ke
   }
   admission.meter->SetModel(model_->id, model_->id);
   trace.meter = admission.meter;
-  HttpReply reply = HandleChatCompletion({.request = request,
-                                          .model = *model_,
-                                          .options = options_.generation,
-                                          .ending = ending_,
-                                          .meter = admission.meter});
+  HttpReply reply = Generate(route.route, {.request = request,
+                                           .model = *model_,
+                                           .options = options_.generation,
+                                           .ending = ending_,
+                                           .meter = admission.meter});
   AddRateHeaders(dialect, admission.verdict, &reply);
   return reply;
+}
+
+HttpReply ApiServer::Generate(ApiRoute route, const GenerationRoute& generation) {
+  switch (route) {
+    case ApiRoute::kMessages:
+      return HandleMessages(generation);
+    case ApiRoute::kResponses:
+      return HandleResponses(generation, responses_);
+    default:
+      return HandleChatCompletion(generation);
+  }
 }
 
 Engine::Load ApiServer::CurrentLoad() const { return model_ready_ ? model_->engine->load() : Engine::Load{}; }

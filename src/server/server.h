@@ -6,7 +6,9 @@
 //         -> GenerationGroup: Engine::Submit; the engine thread appends events to the request's queue
 //         -> ChoiceReader: events -> reasoning, answer and tool calls, token counts
 //         -> ChatChunks (stream) or ChatMessageBuilder (whole reply) -> JSON -> bytes
-//   The last steps are the same for every endpoint that generates: generation_route.
+//   The last steps are the same for every endpoint that generates: generation_route. Each dialect has a
+//   parser of its own before them and a format of its own behind them: chat_*, messages_* (Anthropic),
+//   responses_*.
 //
 // Connection threads never touch the model. The engine thread never waits for one of them: it only appends to
 // a queue that the request's max_tokens bounds. JSON ends at the parsers; between them are native structs. A
@@ -37,6 +39,7 @@
 #include "server/http_server.h"
 #include "server/price_card.h"
 #include "server/request_meter.h"
+#include "server/responses_store.h"
 #include "server/route_table.h"
 #include "server/served_model.h"
 
@@ -52,6 +55,7 @@ struct ApiServerOptions {
   bool open_metrics = false;              // /metrics without a key
   bool log_prompts = false;               // bodies of requests in the log
   std::vector<std::string> cors_origins;  // whose pages may use the server from a browser
+  ResponsesStoreOptions responses;
 };
 
 // Answers from the first moment: /health says 503 with a reason until a model is set. Thread-safe.
@@ -81,7 +85,7 @@ class ApiServer {
 
  private:
   explicit ApiServer(const ApiServerOptions& options)
-      : options_(options), cross_origin_(options.cors_origins) {}
+      : options_(options), cross_origin_(options.cors_origins), responses_(options.responses) {}
 
   // A request on its way.
   struct Exchange {
@@ -94,6 +98,7 @@ class ApiServer {
   HttpReply HandleRoute(const Exchange& exchange);
   HttpReply HandleWithKey(const Exchange& exchange, const ApiKey& key);
   HttpReply HandleGeneration(const Exchange& exchange, const ApiKey& key);
+  HttpReply Generate(ApiRoute route, const GenerationRoute& generation);
   HttpReply HandleOptions(const Exchange& exchange) const;
   HttpReply HandleMetrics() const;
   HttpReply HandleModels(const std::string& path) const;
@@ -108,6 +113,7 @@ class ApiServer {
 
   const ApiServerOptions options_;
   const CrossOriginRules cross_origin_;
+  ResponsesStore responses_;
   Accounts accounts_;  // before the model: what its engine still runs is booked there
   std::optional<ServedModel> model_;
   std::atomic<bool> model_ready_{false};  // guards model_: written once before this turns true

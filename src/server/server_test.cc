@@ -62,7 +62,7 @@ TEST_F(ServerTest, AnswersUnknownAndLaterRoutesClearly) {
   EXPECT_EQ(unknown.status, 404);
   EXPECT_TRUE(unknown.json()["error"]["message"].is_string());
   for (const char* path :
-       {"/v1/responses", "/v1/messages", "/anthropic/v1/messages", "/v1/completions", "/v1/embeddings"}) {
+       {"/v1/completions", "/v1/embeddings"}) {
     const ClientReply later = Post(path, "{}");
     EXPECT_EQ(later.status, 501) << path;
     EXPECT_EQ(later.headers.at("x-should-retry"), "false") << path;

@@ -44,8 +44,8 @@ def test_errors_are_json(server, post):
     assert not_json.status_code == 400
     assert set(not_json.json()["error"]) == {"message", "type", "param", "code"}
     assert requests.get(server.url + "/nowhere", timeout=10).status_code == 404
-    assert post("/v1/responses", {}).status_code == 501
-    assert post("/v1/messages", {}).status_code == 501
+    assert post("/v1/embeddings", {}).status_code == 501
+    assert set(post("/v1/messages", {}).json()) == {"type", "error", "request_id"}
     assert requests.get(server.url + "/v1/chat/completions", timeout=10).status_code == 405
 
 

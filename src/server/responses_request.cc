@@ -1,0 +1,238 @@
+#include "server/responses_request.h"
+
+#include <algorithm>
+#include <array>
+#include <limits>
+#include <set>
+#include <utility>
+
+#include "server/json_fields.h"
+#include "server/responses_tools.h"
+#include "server/sampling_fields.h"
+
+namespace mimo {
+namespace {
+
+ApiError NotFoundError(std::string message, const char* param, const char* reason) {
+  return {.code = ErrorCode::kNotFound, .message = std::move(message), .param = param, .reason = reason};
+}
+
+// What was stored was JSON of our own.
+Json ParseStored(const std::string& text) { return ParseJson(text).value_or(Json::array()); }
+
+// The conversation that `previous_response_id` stands for.
+ApiResult<Json> ItemsBefore(const std::string& previous_id, ResponsesStore& store) {
+  if (previous_id.empty()) return Json::array();
+  const std::optional<StoredResponse> stored = store.Find(previous_id);
+  if (!stored) {
+    return tl::unexpected(NotFoundError(fmt::format("Previous response with id '{}' not found.", previous_id),
+                                        "previous_response_id", "previous_response_not_found"));
+  }
+  Json items = ParseStored(stored->input);
+  for (Json& item : ParseStored(stored->response)["output"]) items.push_back(std::move(item));
+  return items;
+}
+
+// {"type": "item_reference", "id"} -> the item of an earlier response.
+ApiResult<void> ResolveReferences(Json* items, ResponsesStore& store) {
+  for (Json& item : *items) {
+    if (!item.is_object() || item.value("type", Json()) != "item_reference") continue;
+    const Json id = item.value("id", Json());
+    const std::string text = id.is_string() ? id.get<std::string>() : "";
+    const std::optional<StoredResponse> stored = store.FindByItem(text);
+    if (!stored) {
+      return tl::unexpected(
+          NotFoundError(fmt::format("Item with id '{}' not found.", text), "input", "item_not_found"));
+    }
+    for (Json& output : ParseStored(stored->response)["output"]) {
+      if (output["id"] == text) item = std::move(output);
+    }
+  }
+  return {};
+}
+
+void RejectUnsupported(JsonFields& fields) {
+  constexpr auto kUnimplemented = ErrorCode::kUnimplemented;
+  if (fields.Bool("background").value_or(false))
+    fields.Fail("background", "is not implemented: leave it out or ask for a stream", kUnimplemented);
+  for (const char* name : {"conversation", "prompt"}) {
+    if (fields.Any(name) != nullptr) fields.Fail(name, "is not implemented", kUnimplemented);
+  }
+}
+
+void ReadTextFormat(JsonFields& fields) {
+  const Json* text = fields.Object("text");
+  if (text == nullptr) return;
+  JsonFields text_fields(*text, "text.");
+  const Json* format = text_fields.Object("format");
+  const std::string type =
+      format == nullptr ? "text" : JsonFields(*format, "text.format.").String("type").value_or("");
+  if (type == "json_object" || type == "json_schema") {
+    fields.Fail("text.format", "of this type is not implemented yet", ErrorCode::kUnimplemented);
+  } else if (type != "text") {
+    fields.Fail("text.format", "must have a 'type' of text, json_object or json_schema");
+  }
+}
+
+// "auto" | "none" | "required" | {"type": "function" | "custom", "name"} | {"type": "allowed_tools", ...}
+void ApplyToolChoice(JsonFields& fields, ResponsesConversation* conversation) {
+  const Json* choice = fields.Any("tool_choice");
+  if (choice == nullptr || *choice == "auto") return;
+  if (*choice == "none") {
+    conversation->chat.tools.clear();
+    return;
+  }
+  if (choice->is_object() && choice->value("type", Json()) == "allowed_tools" && choice->contains("tools") &&
+      (*choice)["tools"].is_array() && choice->value("mode", Json("auto")) == "auto") {
+    std::set<std::string> allowed;
+    for (const Json& tool : (*choice)["tools"]) {
+      if (!tool.is_object() || !tool.value("name", Json()).is_string()) continue;
+      const Json name_space = tool.value("namespace", Json(""));
+      allowed.insert(FlatToolName(name_space.is_string() ? name_space.get<std::string>() : "",
+                                  tool["name"].get<std::string>()));
+    }
+    std::erase_if(conversation->chat.tools,
+                  [&](const ToolDefinition& tool) { return !allowed.contains(tool.name); });
+    return;
+  }
+  fields.Fail("tool_choice", "that forces a call is not implemented yet: use \"auto\"",
+              ErrorCode::kUnimplemented);
+}
+
+void ReadIncludes(JsonFields& fields, ResponsesRequest* request) {
+  if (const Json* include = fields.Array("include")) {
+    for (const Json& entry : *include) {
+      if (entry == "reasoning.encrypted_content") request->encrypts_reasoning = true;
+      if (entry == "message.output_text.logprobs") request->report_logprobs = true;
+    }
+  }
+  const auto top_logprobs = fields.Integer("top_logprobs", 0, kLogprobsMax);
+  if (top_logprobs.value_or(0) > 0) request->report_logprobs = true;
+  request->generation.sampling.report_logprobs = request->report_logprobs;
+  request->generation.sampling.logprobs = static_cast<uint32_t>(top_logprobs.value_or(0));
+  if (const Json* reasoning = fields.Object("reasoning")) {
+    JsonFields reasoning_fields(*reasoning, "reasoning.");
+    request->summarizes_reasoning = reasoning_fields.String("summary").has_value();
+  }
+}
+
+ResponsesRequest ReadOptions(JsonFields& fields, const ServedModel& model) {
+  ResponsesRequest request;
+  request.stream = fields.Bool("stream").value_or(false);
+  request.store = fields.Bool("store").value_or(true);
+  request.parallel_tool_calls = fields.Bool("parallel_tool_calls").value_or(true);
+  request.generation.sampling = ReadSampling(fields, model);
+  request.generation.stop_strings = ReadStopStrings(fields, "stop");
+  request.generation.stop_token_ids = ReadStopTokenIds(fields);
+  request.generation.ignore_eos = fields.Bool("ignore_eos").value_or(false);
+  constexpr int64_t kMax = std::numeric_limits<int32_t>::max();
+  request.generation.max_tokens =
+      static_cast<uint32_t>(fields.Integer("max_output_tokens", 1, kMax).value_or(0));
+  ReadIncludes(fields, &request);
+  ReadTextFormat(fields);
+  return request;
+}
+
+Json OrNull(const Json* value) { return value == nullptr ? Json(nullptr) : *value; }
+Json Or(const Json* value, Json otherwise) { return value == nullptr ? std::move(otherwise) : *value; }
+
+// Every key of a response object that the request decides.
+Json Echo(const JsonFields& fields, const ResponsesRequest& request) {
+  const SamplingParams& sampling = request.generation.sampling;
+  Json reasoning{{"effort", nullptr}, {"summary", nullptr}};
+  if (const Json* given = fields.Any("reasoning")) reasoning.update(*given);
+  Json text{{"format", {{"type", "text"}}}};
+  if (const Json* given = fields.Any("text")) text.update(*given);
+  if (text["format"].is_null()) text["format"] = Json{{"type", "text"}};
+  return Json{{"background", false},
+              {"instructions", OrNull(fields.Any("instructions"))},
+              {"max_output_tokens", OrNull(fields.Any("max_output_tokens"))},
+              {"max_tool_calls", OrNull(fields.Any("max_tool_calls"))},
+              {"metadata", Or(fields.Any("metadata"), Json::object())},
+              {"parallel_tool_calls", request.parallel_tool_calls},
+              {"previous_response_id", OrNull(fields.Any("previous_response_id"))},
+              {"prompt_cache_key", OrNull(fields.Any("prompt_cache_key"))},
+              {"reasoning", std::move(reasoning)},
+              {"safety_identifier", OrNull(fields.Any("safety_identifier"))},
+              {"service_tier", "default"},
+              {"store", request.store},
+              {"temperature", sampling.temperature},
+              {"text", std::move(text)},
+              {"tool_choice", Or(fields.Any("tool_choice"), "auto")},
+              {"tools", Or(fields.Any("tools"), Json::array())},
+              {"top_logprobs", sampling.logprobs},
+              {"top_p", sampling.top_p},
+              {"presence_penalty", sampling.presence_penalty},
+              {"frequency_penalty", sampling.frequency_penalty},
+              {"truncation", "disabled"},
+              {"user", OrNull(fields.Any("user"))}};
+}
+
+// Sets the items, the tools and the prompt.
+ApiResult<void> SetInput(JsonFields& fields, const Json& body, const ServedModel& model,
+                         ResponsesStore& store, ResponsesRequest* request) {
+  const auto fail = [](const Error& error) {
+    return tl::unexpected(WithParamFromMessage(ToApiError(error)));
+  };
+  const std::string previous_id = fields.String("previous_response_id").value_or("");
+  if (fields.error()) return tl::unexpected(*fields.error());
+  ApiResult<Json> before = ItemsBefore(previous_id, store);
+  if (!before) return tl::unexpected(before.error());
+  Result<Json> items = ResponsesInputItems(body, std::move(*before));
+  if (!items) return fail(items.error());
+  if (auto resolved = ResolveReferences(&*items, store); !resolved) return tl::unexpected(resolved.error());
+  Result<ResponsesConversation> conversation = ParseResponsesConversation(body, *items);
+  if (!conversation) return fail(conversation.error());
+  ApplyToolChoice(fields, &*conversation);
+  if (fields.error()) return tl::unexpected(*fields.error());
+  request->items = std::move(*items);
+  request->tools = std::move(conversation->tools);
+  return SetConversation(std::move(conversation->chat), model, request);
+}
+
+ApiResult<void> CheckContext(size_t prompt_tokens, uint32_t context_max) {
+  if (prompt_tokens < context_max) return {};
+  return tl::unexpected(ApiError{
+      .code = ErrorCode::kInvalidArgument,
+      .message = fmt::format("Your input exceeds the context window of this model: it has {} tokens, and the "
+                             "window holds {}. Please shorten the input.",
+                             prompt_tokens, context_max),
+      .param = "input",
+      .reason = "context_length_exceeded"});
+}
+
+ApiResult<void> CheckModel(JsonFields& fields, const ServedModel& model) {
+  const std::string name = fields.String("model").value_or("");
+  if (fields.error()) return tl::unexpected(*fields.error());
+  return CheckModelName(model, name);
+}
+
+}  // namespace
+
+ApiResult<ResponsesRequest> ParseResponsesRequest(const Json& body, const ServedModel& model,
+                                                  ResponsesStore& store) {
+  JsonFields fields(body);
+  if (auto known = CheckModel(fields, model); !known) return tl::unexpected(known.error());
+  RejectUnsupported(fields);
+  ResponsesRequest request = ReadOptions(fields, model);
+  if (fields.error()) return tl::unexpected(*fields.error());
+  if (Status status = CheckSamplingParams(request.generation.sampling, model.engine->config().vocab_size);
+      !status) {
+    return tl::unexpected(WithParamFromMessage(ToApiError(status.error())));
+  }
+  if (auto set = SetInput(fields, body, model, store, &request); !set) return tl::unexpected(set.error());
+  if (auto fits = CheckContext(request.generation.prompt.size(), model.engine->context_max()); !fits)
+    return tl::unexpected(fits.error());
+  request.echo = Echo(fields, request);
+  return request;
+}
+
+ApiResult<uint64_t> CountResponsesTokens(const Json& body, const ServedModel& model, ResponsesStore& store) {
+  JsonFields fields(body);
+  if (auto known = CheckModel(fields, model); !known) return tl::unexpected(known.error());
+  ResponsesRequest request;
+  if (auto set = SetInput(fields, body, model, store, &request); !set) return tl::unexpected(set.error());
+  return request.generation.prompt.size();
+}
+
+}  // namespace mimo
