@@ -280,6 +280,7 @@ ApiResult<ChatCompletion> ParseChatCompletion(const Json& body, const ServedMode
   result.parser = {.starts_in_reasoning = model.chat_template.StartsInReasoning(*chat),
                    .parse_tool_calls = !chat->tools.empty(),
                    .tools = std::move(chat->tools)};
+  if (!result.parser.parse_tool_calls) ForbidToolCalls(model, result.generation.sampling);
   return result;
 }
 
