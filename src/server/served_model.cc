@@ -23,6 +23,11 @@ ApiResult<void> CheckModelName(const ServedModel& model, std::string_view reques
       .reason = "model_not_found"});
 }
 
+void ForbidToolCalls(const ServedModel& model, SamplingParams& sampling) {
+  const std::optional<TokenId> marker = model.tokenizer->Find("<tool_call>");
+  if (marker && *marker < model.engine->config().vocab_size) sampling.banned_tokens.push_back(*marker);
+}
+
 Json ModelJson(const ServedModel& model) {
   const uint32_t context = model.engine->context_max();
   return Json{{"id", model.id},

@@ -32,6 +32,10 @@ struct ServedModel {
 // "model_not_found".
 ApiResult<void> CheckModelName(const ServedModel& model, std::string_view requested);
 
+// For a conversation in which no tool is offered. A model that is trained on calls makes one up all the same;
+// the marker that opens a call is one token, and without it the model has to answer in words.
+void ForbidToolCalls(const ServedModel& model, SamplingParams& sampling);
+
 // The body of GET /v1/models: one object that OpenAI's and Anthropic's clients both read.
 Json ModelListJson(const ServedModel& model);
 // One entry of it.
