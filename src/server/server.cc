@@ -64,9 +64,10 @@ std::string_view PlainPath(std::string_view path) {
   return path;
 }
 
-// "/models/some/name" belongs to "/models".
+// "/models/some/name" belongs to "/models", and the files of the page to "/".
 std::string_view RoutePath(std::string_view path) {
-  return path.starts_with("/models/") ? std::string_view("/models") : path;
+  if (path.starts_with("/models/")) return "/models";
+  return path.starts_with("/page/") ? std::string_view("/") : path;
 }
 
 HttpReply UnknownPath(const HttpRequest& request) {
@@ -130,7 +131,7 @@ HttpReply ApiServer::Counted(HttpReply reply, std::shared_ptr<void> active) {
 std::optional<HttpReply> ApiServer::HandleWithoutModel(ApiRoute route, const HttpRequest& request) const {
   switch (route) {
     case ApiRoute::kPage:
-      return HandlePage();
+      return HandlePage(PlainPath(request.path));
     case ApiRoute::kHealth:
       return HandleHealth();
     case ApiRoute::kStatus:
