@@ -35,11 +35,18 @@ std::optional<Home> HomeField(JsonFields& fields) {
 
 }  // namespace
 
-HttpReply HandlePage() {
-  HttpReply reply;
-  reply.content_type = "text/html; charset=utf-8";
-  reply.body = PageAsset();
-  return reply;
+HttpReply HandlePage(std::string_view path) {
+  for (const PageFile& file : PageFiles()) {
+    if (file.path != path) continue;
+    HttpReply reply;
+    reply.content_type = file.content_type;
+    reply.body = file.bytes;
+    reply.headers = {{"Content-Security-Policy", "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'"},
+                     {"X-Content-Type-Options", "nosniff"},
+                     {"Cache-Control", "no-cache"}};
+    return reply;
+  }
+  return ErrorReply(404, fmt::format("the page has no file {}", path));
 }
 
 HttpReply HandleDemoHome() {

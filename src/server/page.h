@@ -1,13 +1,15 @@
 #pragma once
 // The web page and what it needs beyond the API: the server's state and the simulated home.
 
+#include <string_view>
+
 #include "server/http_server.h"
 
 namespace mimo {
 
-// GET /: a chat beside the simulated home (assets/page/index.html). Complete in itself, fetches only from
-// this server.
-HttpReply HandlePage();
+// GET / and GET /page/NAME: the files of assets/page, a chat beside the simulated home and the operator's view.
+// Complete in themselves; the browser is told to load nothing from anywhere else. 404 for other paths.
+HttpReply HandlePage(std::string_view path);
 
 // GET /home -> {"home": {...}}: a home to start with (assets/demo_home.json), in the form of home/home.h.
 HttpReply HandleDemoHome();

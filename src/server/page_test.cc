@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <regex>
+
 #include "base/json.h"
+#include "server/page_assets.h"
 
 namespace mimo {
 namespace {
@@ -20,6 +23,20 @@ std::string StateOf(const Json& home, const std::string& id) {
     if (device["id"] == id) return device["state"].get<std::string>();
   }
   return "no such device";
+}
+
+TEST(Page, EveryFileThatTheFilesNameIsServedAndNothingFromElsewhere) {
+  const std::regex name(R"((?:src|href)="(page/[^"]+)"|from "\./([^"]+)")");
+  for (const PageFile& file : PageFiles()) {
+    const HttpReply reply = HandlePage(file.path);
+    ASSERT_EQ(reply.status, 200);
+    EXPECT_EQ(reply.body.find("https://"), std::string::npos) << file.path;
+    for (std::sregex_iterator match(reply.body.begin(), reply.body.end(), name), end; match != end; ++match) {
+      const std::string path = (*match)[1].matched ? "/" + match->str(1) : "/page/" + match->str(2);
+      EXPECT_EQ(HandlePage(path).status, 200) << file.path << " names " << path;
+    }
+  }
+  EXPECT_EQ(HandlePage("/page/no_such.js").status, 404);
 }
 
 TEST(Page, TheDemoHomeIsOfferedWithItsToolsAndPlaces) {

@@ -40,7 +40,8 @@ std::string_view PlainPath(std::string_view path) {
 }
 
 const RouteEntry* FindRoute(std::string_view plain_path) {
-  // "/models/some/name" belongs to "/models", "/responses/some_id" to "/responses/".
+  // The files of the page belong to "/", "/models/some/name" belongs to "/models", "/responses/some_id" to "/responses/".
+  if (plain_path.starts_with("/page/")) plain_path = "/";
   if (plain_path.starts_with("/models/")) plain_path = "/models";
   if (plain_path.starts_with(kResponsesPrefix) && plain_path != "/responses/input_tokens") plain_path = kResponsesPrefix;
   for (const RouteEntry& entry : kRoutes) {

@@ -178,7 +178,7 @@ std::optional<HttpReply> ApiServer::HandleWithoutModel(const Exchange& exchange,
   const HttpRequest& request = exchange.request;
   switch (exchange.route.route) {
     case ApiRoute::kPage:
-      return HandlePage();
+      return HandlePage(PlainPath(request.path));
     case ApiRoute::kHealth:
       return HealthReply(FindObstacle());
     case ApiRoute::kStatus:
