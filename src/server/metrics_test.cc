@@ -11,7 +11,8 @@ class MetricsTest : public testing::Test {
  protected:
   MetricsTest() { metrics_.SetModel("m", 4096); }
   bool Has(const std::string& line) {
-    return ("\n" + metrics_.Text({})).find("\n" + line + "\n") != std::string::npos;
+    const std::string lines = fmt::format("\n{}", metrics_.Text({}));
+    return lines.find(fmt::format("\n{}\n", line)) != std::string::npos;
   }
 
   ServerMetrics metrics_;
