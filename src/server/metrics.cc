@@ -7,6 +7,7 @@
 #include <prometheus/text_serializer.h>
 
 #include <array>
+#include <atomic>
 
 #include "base/check.h"
 
@@ -137,6 +138,9 @@ struct ServerMetrics::ModelInstruments {
   Gauge& running = maker.MakeGauge("vllm:num_requests_running", "Requests that are being computed.");
   Gauge& waiting = maker.MakeGauge("vllm:num_requests_waiting", "Requests that wait to be computed.");
   Gauge& kv_usage = maker.MakeGauge("vllm:kv_cache_usage_perc", "Share of the KV cache in use, 0 to 1.");
+  Counter& preemptions = maker.MakeCounter("vllm:num_preemptions_total",
+                                           "Requests that had to make room and were continued later.");
+  std::atomic<uint64_t> preemptions_counted{0};
   Counter& cache_queries = maker.MakeCounter("vllm:prefix_cache_queries_total",
                                              "Prompt tokens that were looked up in the prefix cache.");
   Counter& cache_hits =
@@ -240,6 +244,14 @@ std::string ServerMetrics::Text(const Engine::Load& load) const {
     model->kv_usage.Set(load.kv_blocks_total == 0 ? 0
                                                   : static_cast<double>(load.kv_blocks_used) /
                                                         static_cast<double>(load.kv_blocks_total));
+    // Scrapes may overtake each other: whoever moves the mark forward counts the difference.
+    uint64_t counted = model->preemptions_counted;
+    while (counted < load.num_preemptions &&
+           !model->preemptions_counted.compare_exchange_weak(counted, load.num_preemptions)) {
+    }
+    if (counted < load.num_preemptions) {
+      model->preemptions.Increment(static_cast<double>(load.num_preemptions - counted));
+    }
   }
   return prometheus::TextSerializer().Serialize(instruments_->registry.Collect());
 }

@@ -35,12 +35,15 @@ TEST_F(MetricsTest, GaugesShowTheEnginesLoad) {
   load.waiting = 2;
   load.kv_blocks_used = 25;
   load.kv_blocks_total = 100;
+  load.num_preemptions = 4;
 
+  metrics_.Text(load);
   const std::string text = metrics_.Text(load);
 
   EXPECT_NE(text.find("vllm:num_requests_running{model_name=\"m\"} 3\n"), std::string::npos) << text;
   EXPECT_NE(text.find("vllm:num_requests_waiting{model_name=\"m\"} 2\n"), std::string::npos);
   EXPECT_NE(text.find("vllm:kv_cache_usage_perc{model_name=\"m\"} 0.25\n"), std::string::npos);
+  EXPECT_NE(text.find("vllm:num_preemptions_total{model_name=\"m\"} 4\n"), std::string::npos);
 }
 
 TEST_F(MetricsTest, CountersBeginAtZeroSoThatRatesAreRight) {
