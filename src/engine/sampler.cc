@@ -66,6 +66,7 @@ void SamplingState::AdjustLogits(std::span<float> logits) const {
     }
     logits[token] = ClampToFinite(logit);
   }
+  for (const TokenId token : params_.banned_tokens) logits[token] = std::numeric_limits<float>::lowest();
 }
 
 Sampler::Sampler(uint32_t vocab_size) : adjusted_(vocab_size), weights_(vocab_size) {}

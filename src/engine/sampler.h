@@ -1,7 +1,7 @@
 #pragma once
 // Logits -> one token.
 //
-//   bias -> penalties -> temperature -> top-k -> min-p -> typical -> top-p -> draw
+//   bias -> penalties -> bans -> temperature -> top-k -> min-p -> typical -> top-p -> draw
 //
 // Each step works on what the one before left. Bias and penalties come before the temperature, as in vLLM and
 // llama.cpp; the filters follow it, as in vLLM (llama.cpp divides by the temperature last). Top-k and min-p
@@ -27,9 +27,11 @@ class SamplingState {
 
   const SamplingParams& params() const { return params_; }
   uint64_t seed() const { return seed_; }
-  bool changes_logits() const { return has_penalties_ || !params_.logit_bias.empty(); }
+  bool changes_logits() const {
+    return has_penalties_ || !params_.logit_bias.empty() || !params_.banned_tokens.empty();
+  }
 
-  // Applies bias and penalties in place. The result is finite.
+  // Applies bias, penalties and bans in place. The result is finite.
   void AdjustLogits(std::span<float> logits) const;
   // Counts a token of the output.
   void CountToken(TokenId token);

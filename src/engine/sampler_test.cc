@@ -177,6 +177,16 @@ TEST(Sampler, SurvivesTheLargestLogitsAndPenalties) {
   EXPECT_EQ(sampler.Sample(logits, state, 0).value().token, 0U);
 }
 
+TEST(Sampler, NeverChoosesABannedToken) {
+  const std::vector<float> logits = {1, 30, 29, 1};
+  EXPECT_EQ(SampleAt(logits, {.temperature = 0, .banned_tokens = {1}}, 0).token, 2U);
+  const SamplingParams biased = {.logit_bias = {{1, 100}}, .banned_tokens = {1, 2}};
+  const std::map<TokenId, uint32_t> counts = Draw(logits, biased, 1000);
+  EXPECT_FALSE(counts.contains(1));
+  EXPECT_FALSE(counts.contains(2));
+  EXPECT_EQ(counts.at(0) + counts.at(3), 1000U);
+}
+
 TEST(Sampler, ReportsLogprobsOfTheModelsOwnDistribution) {
   const std::vector<float> logits = RandomLogits(200, 9);
   double total = 0;
@@ -226,6 +236,7 @@ TEST(CheckSamplingParams, NamesTheFieldThatIsOutOfRange) {
       {{.frequency_penalty = -3}, "frequency_penalty"},
       {{.logit_bias = {{10, 1.0F}}}, "logit_bias"},
       {{.logit_bias = {{1, nan}}}, "logit_bias"},
+      {{.banned_tokens = {10}}, "banned_tokens"},
       {{.logprobs = 21}, "logprobs"},
   };
   for (const auto& [params, field] : cases) {

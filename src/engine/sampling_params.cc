@@ -43,6 +43,12 @@ Status CheckSamplingParams(const SamplingParams& params, uint32_t vocab_size) {
                              -kLogitBiasMax, kLogitBiasMax, bias);
     }
   }
+  for (const TokenId token : params.banned_tokens) {
+    if (token >= vocab_size) {
+      return InvalidArgument("'banned_tokens' names token {}, but the vocabulary ends at {}", token,
+                             vocab_size - 1);
+    }
+  }
   if (params.logprobs > kLogprobsMax) {
     return InvalidArgument("'logprobs' must be at most {}, not {}", kLogprobsMax, params.logprobs);
   }

@@ -23,6 +23,7 @@ struct SamplingParams {
   float presence_penalty = 0.0F;   // subtracted once from tokens of the output
   float frequency_penalty = 0.0F;  // subtracted once per occurrence in the output
   std::vector<std::pair<TokenId, float>> logit_bias = {};
+  std::vector<TokenId> banned_tokens = {};  // never chosen, whatever bias and penalties say
   std::optional<uint64_t> seed = {};  // equal seed, request and model give equal tokens, alone or in a batch
   uint32_t logprobs = 0;              // alternatives to report per token, at most kLogprobsMax
   bool report_logprobs = false;

@@ -140,6 +140,22 @@ TEST_F(ChatCompletionsTest, AllowedToolsAreTheOnlyOnesParsed) {
   EXPECT_LT(json["usage"]["prompt_tokens"], Chat(tools).json()["usage"]["prompt_tokens"]);
 }
 
+TEST_F(ChatCompletionsTest, AModelWithoutToolsCannotOpenACall) {
+  AnswerWith({"ok"});
+  const std::string tools = R"("tools":[{"type":"function","function":{"name":"a"}}])";
+
+  Chat();
+  Chat(R"("tools":[{"type":"web_search"}])");
+  Chat(tools + R"(,"tool_choice":"none")");
+  Chat(tools);
+
+  std::vector<std::vector<TokenId>> banned;
+  for (const GenerationRequest& request : engine_->requests())
+    banned.push_back(request.sampling.banned_tokens);
+  const std::vector<TokenId> marker = {kTestToolCallToken, kTestToolCallToken + 1};
+  EXPECT_EQ(banned, (std::vector<std::vector<TokenId>>{marker, marker, marker, {}}));
+}
+
 TEST_F(ChatCompletionsTest, ControlTokensInAMessageStayText) {
   AnswerWith({"ok"});
   ASSERT_EQ(Chat().status, 200);

@@ -117,6 +117,7 @@ ApiResult<void> SetConversation(ChatRequest chat, const ServedModel& model, Gene
   job->parser = {.starts_in_reasoning = model.chat_template.StartsInReasoning(chat),
                  .parse_tool_calls = !chat.tools.empty(),
                  .tools = std::move(chat.tools)};
+  if (!job->parser.parse_tool_calls) ForbidToolCalls(model, job->generation.sampling);
   return {};
 }
 

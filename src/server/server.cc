@@ -109,6 +109,7 @@ ApiServer::~ApiServer() {
 void ApiServer::SetModel(ServedModel model) {
   MIMO_CHECK(!model_ready_);
   model_ = std::move(model);
+  model_->tool_call_openers = ToolCallOpeners(*model_->tokenizer);
   model_ready_ = true;
 }
 

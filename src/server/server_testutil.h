@@ -107,18 +107,20 @@ inline Result<Tokenizer> MakeByteTokenizer() {
     }
     data.tokens.push_back(symbol);
   }
-  for (const char* special : {"<|im_start|>", "<|im_end|>", "<|endoftext|>"}) {
+  for (const char* added : {"<|im_start|>", "<|im_end|>", "<|endoftext|>", "<tool_call>", "<tool_call><function="}) {
     TokenizerData::AddedToken token;
     token.id = static_cast<TokenId>(data.tokens.size());
-    token.content = special;
-    token.special = true;
-    data.tokens.emplace_back(special);
+    token.content = added;
+    token.special = token.content.starts_with("<|");
+    data.tokens.emplace_back(added);
     data.added_tokens.push_back(token);
   }
   return Tokenizer::Create(std::move(data));
 }
 
-constexpr TokenId kTestEndToken = 257;  // <|im_end|>
+constexpr TokenId kTestEndToken = 257;       // <|im_end|>
+constexpr TokenId kTestToolCallToken = 259;  // <tool_call>; 260 is <tool_call><function=
+constexpr uint32_t kTestVocabSize = 261;
 
 // The text as byte tokens, one event for each piece, then the end.
 inline std::vector<GenerationEvent> EventsOf(const std::vector<std::string>& pieces, FinishReason finish,
@@ -293,7 +295,7 @@ class ServerTest : public testing::Test {
     model.tokenizer = std::make_unique<Tokenizer>(std::move(*tokenizer));
     auto engine = std::make_unique<FakeEngine>();
     engine_ = engine.get();
-    engine_->model_config.vocab_size = 259;
+    engine_->model_config.vocab_size = kTestVocabSize;
     model.engine = std::move(engine);
     server_->SetModel(std::move(model));
   }
