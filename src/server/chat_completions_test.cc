@@ -155,7 +155,7 @@ TEST_F(ChatCompletionsTest, AModelWithoutToolsCannotOpenACall) {
   std::vector<std::vector<TokenId>> banned;
   for (const GenerationRequest& request : engine_->requests())
     banned.push_back(request.sampling.banned_tokens);
-  const std::vector<TokenId> marker = {kTestToolCallToken};
+  const std::vector<TokenId> marker = {kTestToolCallToken, kTestToolCallToken + 1};
   EXPECT_EQ(banned, (std::vector<std::vector<TokenId>>{marker, marker, marker, {}}));
 }
 

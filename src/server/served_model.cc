@@ -23,9 +23,18 @@ ApiResult<void> CheckModelName(const ServedModel& model, std::string_view reques
       .reason = "model_not_found"});
 }
 
+std::vector<TokenId> ToolCallOpeners(const Tokenizer& tokenizer) {
+  std::vector<TokenId> openers;
+  for (TokenId token = 0; token < tokenizer.vocab_size(); ++token) {
+    if (tokenizer.TokenBytes(token).find("<tool_call>") != std::string_view::npos) openers.push_back(token);
+  }
+  return openers;
+}
+
 void ForbidToolCalls(const ServedModel& model, SamplingParams& sampling) {
-  const std::optional<TokenId> marker = model.tokenizer->Find("<tool_call>");
-  if (marker && *marker < model.engine->config().vocab_size) sampling.banned_tokens.push_back(*marker);
+  for (const TokenId token : model.tool_call_openers) {
+    if (token < model.engine->config().vocab_size) sampling.banned_tokens.push_back(token);
+  }
 }
 
 Json ModelJson(const ServedModel& model) {

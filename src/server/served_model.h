@@ -23,6 +23,7 @@ struct ServedModel {
   // For requests that leave them open: what Xiaomi's platform documents as its defaults.
   float temperature_default = 1.0F;
   float top_p_default = 0.95F;
+  std::vector<TokenId> tool_call_openers;  // ToolCallOpeners of the tokenizer; ApiServer::SetModel fills it
   std::unique_ptr<const Tokenizer> tokenizer;
   std::unique_ptr<Engine> engine;  // after the tokenizer: it is destroyed first and uses it until then
 };
@@ -32,8 +33,12 @@ struct ServedModel {
 // "model_not_found".
 ApiResult<void> CheckModelName(const ServedModel& model, std::string_view requested);
 
+// Every token that holds the marker of a call: the marker itself, and longer ones where the vocabulary was
+// learnt from calls.
+std::vector<TokenId> ToolCallOpeners(const Tokenizer& tokenizer);
+
 // For a conversation in which no tool is offered. A model that is trained on calls makes one up all the same;
-// the marker that opens a call is one token, and without it the model has to answer in words.
+// without the tokens that open one it has to answer in words.
 void ForbidToolCalls(const ServedModel& model, SamplingParams& sampling);
 
 // The body of GET /v1/models: one object that OpenAI's and Anthropic's clients both read.

@@ -105,6 +105,7 @@ void ApiServer::SetModel(ServedModel model) {
   MIMO_CHECK(!model_ready_);
   model_ = std::move(model);
   accounts_.metrics.SetModel(model_->id, model_->engine->context_max());
+  model_->tool_call_openers = ToolCallOpeners(*model_->tokenizer);
   model_ready_ = true;
 }
 

@@ -112,7 +112,7 @@ inline Result<Tokenizer> MakeByteTokenizer() {
     }
     data.tokens.push_back(symbol);
   }
-  for (const char* added : {"<|im_start|>", "<|im_end|>", "<|endoftext|>", "<tool_call>"}) {
+  for (const char* added : {"<|im_start|>", "<|im_end|>", "<|endoftext|>", "<tool_call>", "<tool_call><function="}) {
     TokenizerData::AddedToken token;
     token.id = static_cast<TokenId>(data.tokens.size());
     token.content = added;
@@ -124,8 +124,8 @@ inline Result<Tokenizer> MakeByteTokenizer() {
 }
 
 constexpr TokenId kTestEndToken = 257;       // <|im_end|>
-constexpr TokenId kTestToolCallToken = 259;  // <tool_call>
-constexpr uint32_t kTestVocabSize = 260;
+constexpr TokenId kTestToolCallToken = 259;  // <tool_call>; 260 is <tool_call><function=
+constexpr uint32_t kTestVocabSize = 261;
 
 // The text as byte tokens, one event for each piece, then the end.
 inline std::vector<GenerationEvent> EventsOf(const std::vector<std::string>& pieces, FinishReason finish,
