@@ -42,6 +42,7 @@ Result<RequestId> EngineLoop::Submit(GenerationRequest request, EventSink sink) 
   GenerationContext context{
       .context_max = options_.scheduler.context_max, .config = &runner_->config(), .tokenizer = &tokenizer_};
   MIMO_RETURN_IF_ERROR(CheckGenerationRequest(request, context));
+  context.grammar_vocabulary = VocabularyFor(request);
   {
     const std::lock_guard lock(mutex_);
     if (failure_) return Unavailable("the engine has failed: {}", failure_->message);
@@ -57,6 +58,13 @@ Result<RequestId> EngineLoop::Submit(GenerationRequest request, EventSink sink) 
   }
   mail_arrived_.notify_one();
   return RequestId{context.id};
+}
+
+const GrammarVocabulary* EngineLoop::VocabularyFor(const GenerationRequest& request) {
+  if (request.grammar == nullptr) return nullptr;
+  std::call_once(grammar_vocabulary_made_,
+                 [&] { grammar_vocabulary_ = std::make_unique<const GrammarVocabulary>(tokenizer_); });
+  return grammar_vocabulary_.get();
 }
 
 void EngineLoop::Cancel(RequestId id) {
@@ -131,14 +139,26 @@ Status EngineLoop::Step() {
   const std::span<const ScheduledChunk> step = scheduler_.NextStep();
   if (step.empty()) return {};
   // From here to AcceptLogits no sequence joins or leaves the batch.
-  MIMO_ASSIGN_OR_RETURN(const std::span<const float> logits, Forward(step));
+  BeginMasks(step);
+  Result<std::span<const float>> logits = Forward(step);
+  masks_.Wait();
+  if (!logits) return tl::unexpected<Error>(std::move(logits).error());
   scheduler_.CommitStep();
-  AcceptLogits(step, logits);  // sample, append, stop conditions, news to the sinks, free memory
+  AcceptLogits(step, *logits);  // sample, append, stop conditions, news to the sinks, free memory
   return {};
 }
 
 void EngineLoop::MarkAdmitted() {
   for (Sequence* sequence : scheduler_.running()) generations_.at(sequence->id)->MarkAdmitted();
+}
+
+void EngineLoop::BeginMasks(std::span<const ScheduledChunk> step) {
+  std::vector<Generation*> restricted;
+  for (const ScheduledChunk& chunk : step) {
+    Generation* generation = generations_.at(chunk.sequence->id).get();
+    if (chunk.samples && generation->has_grammar()) restricted.push_back(generation);
+  }
+  masks_.Begin(std::move(restricted));
 }
 
 Result<std::span<const float>> EngineLoop::Forward(std::span<const ScheduledChunk> step) {

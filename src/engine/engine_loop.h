@@ -14,6 +14,7 @@
 
 #include "engine/engine.h"
 #include "engine/generation.h"
+#include "engine/grammar_masks.h"
 #include "engine/model_runner.h"
 #include "engine/sampler.h"
 #include "engine/scheduler.h"
@@ -49,6 +50,8 @@ class EngineLoop : public Engine {
   void TakeMail();
   Status Step();
   void MarkAdmitted();
+  void BeginMasks(std::span<const ScheduledChunk> step);
+  const GrammarVocabulary* VocabularyFor(const GenerationRequest& request);
   Result<std::span<const float>> Forward(std::span<const ScheduledChunk> step);
   void AcceptLogits(std::span<const ScheduledChunk> step, std::span<const float> logits);
   void PublishLoad();
@@ -66,6 +69,11 @@ class EngineLoop : public Engine {
   Sampler sampler_;
   std::unordered_map<uint64_t, std::unique_ptr<Generation>> generations_;
   std::vector<SequenceChunk> batch_;
+  GrammarMasks masks_;
+
+  // Made for the first request with a grammar.
+  std::once_flag grammar_vocabulary_made_;
+  std::unique_ptr<const GrammarVocabulary> grammar_vocabulary_;
 
   mutable std::mutex mutex_;  // guards what follows, down to failure_; never held during a step or a sink
   std::condition_variable mail_arrived_;
