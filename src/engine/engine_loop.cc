@@ -62,6 +62,7 @@ EngineResult<RequestId> EngineLoop::Submit(GenerationRequest request, EventSink 
   if (EngineStatus status = CheckGenerationRequest(request, context); !status) {
     return tl::unexpected(std::move(status).error());
   }
+  context.grammar_vocabulary = VocabularyFor(request);
   {
     const std::lock_guard lock(mutex_);
     if (failure_) return Unavailable("the engine has failed: {}", failure_->message);
@@ -77,6 +78,13 @@ EngineResult<RequestId> EngineLoop::Submit(GenerationRequest request, EventSink 
   }
   mail_arrived_.notify_one();
   return RequestId{context.id};
+}
+
+const GrammarVocabulary* EngineLoop::VocabularyFor(const GenerationRequest& request) {
+  if (request.grammar == nullptr) return nullptr;
+  std::call_once(grammar_vocabulary_made_,
+                 [&] { grammar_vocabulary_ = std::make_unique<const GrammarVocabulary>(tokenizer_); });
+  return grammar_vocabulary_.get();
 }
 
 void EngineLoop::Cancel(RequestId id) {
@@ -166,9 +174,12 @@ Status EngineLoop::Step() {
   if (step.empty()) return {};
   const StepPacer::Step paced = PacedStep(step);
   // From here to AcceptLogits no sequence joins or leaves the batch.
-  MIMO_ASSIGN_OR_RETURN(const std::span<const float> logits, Forward(step));
+  BeginMasks(step);
+  Result<std::span<const float>> logits = Forward(step);
+  masks_.Wait();
+  if (!logits) return tl::unexpected<Error>(std::move(logits).error());
   scheduler_.CommitStep();
-  AcceptLogits(step, logits);  // sample, append, stop conditions, news to the sinks, free memory
+  AcceptLogits(step, *logits);  // sample, append, stop conditions, news to the sinks, free memory
   pacer_.OnStep(paced, Clock::now() - began_at);
   return {};
 }
@@ -207,6 +218,15 @@ void EngineLoop::GiveUpOverdue() {
                                               options_.queue_time_max.count())},
         TryLater{after}));
   }
+}
+
+void EngineLoop::BeginMasks(std::span<const ScheduledChunk> step) {
+  std::vector<Generation*> restricted;
+  for (const ScheduledChunk& chunk : step) {
+    Generation* generation = generations_.at(chunk.sequence->id).get();
+    if (chunk.samples && generation->has_grammar()) restricted.push_back(generation);
+  }
+  masks_.Begin(std::move(restricted));
 }
 
 Result<std::span<const float>> EngineLoop::Forward(std::span<const ScheduledChunk> step) {

@@ -14,6 +14,7 @@
 
 #include "engine/engine.h"
 #include "engine/generation.h"
+#include "engine/grammar_masks.h"
 #include "engine/model_runner.h"
 #include "engine/sampler.h"
 #include "engine/scheduler.h"
@@ -54,6 +55,8 @@ class EngineLoop : public Engine {
   Status Step();
   void MarkAdmitted();
   void GiveUpOverdue();
+  void BeginMasks(std::span<const ScheduledChunk> step);
+  const GrammarVocabulary* VocabularyFor(const GenerationRequest& request);
   Result<std::span<const float>> Forward(std::span<const ScheduledChunk> step);
   void AcceptLogits(std::span<const ScheduledChunk> step, std::span<const float> logits);
   void PublishLoad();
@@ -73,6 +76,11 @@ class EngineLoop : public Engine {
   std::unordered_map<uint64_t, std::unique_ptr<Generation>> generations_;
   std::vector<SequenceChunk> batch_;
   std::vector<uint64_t> overdue_;
+  GrammarMasks masks_;
+
+  // Made for the first request with a grammar.
+  std::once_flag grammar_vocabulary_made_;
+  std::unique_ptr<const GrammarVocabulary> grammar_vocabulary_;
 
   mutable std::mutex mutex_;  // guards what follows, down to failure_; never held during a step or a sink
   std::condition_variable mail_arrived_;

@@ -78,6 +78,10 @@ Generation::Generation(GenerationRequest request, EventSink sink, const Generati
       stop_token_ids_(StopTokenIds(request, *context.config)),
       completion_tokens_max_(CompletionTokensMax(request, context.context_max)),
       submitted_at_(Clock::now()) {
+  if (request.grammar != nullptr) {
+    matcher_.emplace(std::move(request.grammar), context.grammar_vocabulary);
+    mask_ = TokenBitmask(std::max(context.config->vocab_size, context.grammar_vocabulary->vocab_size()));
+  }
   usage_.prompt_tokens = static_cast<uint32_t>(request.prompt.size());
   sequence_.id = context.id;
   sequence_.tokens = std::move(request.prompt);
@@ -85,13 +89,47 @@ Generation::Generation(GenerationRequest request, EventSink sink, const Generati
   sequence_.priority = request.priority;
 }
 
+// Stop tokens are not the grammar's: they are possible exactly where the text may end.
+void Generation::PrepareMask() {
+  mask_status_ = matcher_->FillMask(&mask_);
+  const bool can_end = matcher_->CanEnd();
+  for (const TokenId token : stop_token_ids_) {
+    if (token / 64 < mask_.words().size()) can_end ? mask_.Set(token) : mask_.Reset(token);
+  }
+}
+
+Status Generation::CheckMask(size_t vocab_size) const {
+  MIMO_RETURN_IF_ERROR(mask_status_);
+  const std::span<const uint64_t> words = mask_.words();
+  for (size_t token = 0; token < vocab_size; ++token) {
+    if (words[token / 64] == 0) {
+      token |= 63;
+    } else if (mask_.Test(static_cast<TokenId>(token))) {
+      return {};
+    }
+  }
+  return InvalidArgument("no token of the vocabulary continues the text as the grammar demands");
+}
+
 bool Generation::AcceptLogits(std::span<const float> logits, Sampler& sampler) {
-  Result<SampledToken> sampled = sampler.Sample(logits, sampling_, sequence_.tokens.size());
+  if (matcher_) {
+    if (Status status = CheckMask(logits.size()); !status) {
+      Fail(std::move(status).error());
+      return true;
+    }
+  }
+  Result<SampledToken> sampled =
+      sampler.Sample(logits, sampling_, sequence_.tokens.size(), matcher_ ? &mask_ : nullptr);
   if (!sampled) {
     Fail(std::move(sampled).error());
     return true;
   }
   const TokenId token = sampled->token;
+  // The mask allows what the matcher takes, unless the alternatives after it are too many.
+  if (matcher_ && !IsStopToken(token) && !matcher_->AcceptToken(token)) {
+    Fail({ErrorCode::kResourceExhausted, "the grammar is too ambiguous"});
+    return true;
+  }
   GenerationEvent event;
   event.tokens.push_back(std::move(*sampled));
   event.finish = AcceptToken(token, &event);
@@ -107,14 +145,15 @@ std::optional<FinishReason> Generation::AcceptToken(TokenId token, GenerationEve
   ++usage_.completion_tokens;
 
   const bool is_stop_token = IsStopToken(token);
-  const bool is_last = is_stop_token || usage_.completion_tokens == completion_tokens_max_;
+  const bool is_complete = is_stop_token || (matcher_ && matcher_->MustEnd());
+  const bool is_last = is_complete || usage_.completion_tokens == completion_tokens_max_;
   if (!is_stop_token) event->text = stop_matcher_.Push(detokenizer_.Push(token));
   if (is_last) {
     event->text += stop_matcher_.Push(detokenizer_.Finish());
     event->text += stop_matcher_.Finish();
   }
   if (stop_matcher_.matched()) event->stop_string = *stop_matcher_.matched();
-  if (is_stop_token || stop_matcher_.matched()) return FinishReason::kStop;
+  if (is_complete || stop_matcher_.matched()) return FinishReason::kStop;
   if (is_last) return FinishReason::kLength;
   return std::nullopt;
 }

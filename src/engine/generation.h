@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -20,6 +21,8 @@ struct GenerationContext {
   uint32_t context_max = 0;
   const ModelConfig* config = nullptr;
   const Tokenizer* tokenizer = nullptr;  // outlives the generation
+  // Of requests with a grammar; outlives the generation.
+  const GrammarVocabulary* grammar_vocabulary = nullptr;
 };
 
 // kInvalidArgument when the request cannot run: its prompt, its sampling parameters or its stop strings.
@@ -36,6 +39,10 @@ class Generation {
 
   // Notes the time of the first admission. Requires: not admitted yet.
   void MarkAdmitted(std::chrono::steady_clock::time_point now) { admitted_at_ = now; }
+  bool has_grammar() const { return matcher_.has_value(); }
+  // Finds the tokens that the grammar allows next, for the AcceptLogits that follows. May run on another
+  // thread while nothing else uses this.
+  void PrepareMask();
   // Chooses the next token from `logits` [vocab_size], appends it and sends the news. True when the
   // generation is over, its last event sent.
   bool AcceptLogits(std::span<const float> logits, Sampler& sampler);
@@ -53,12 +60,16 @@ class Generation {
 
   std::optional<FinishReason> AcceptToken(TokenId token, GenerationEvent* event);
   bool IsStopToken(TokenId token) const;
+  Status CheckMask(size_t vocab_size) const;
   void Send(GenerationEvent event);
 
   Sequence sequence_;
   SamplingState sampling_;
   Detokenizer detokenizer_;
   StopMatcher stop_matcher_;
+  std::optional<GrammarMatcher> matcher_;  // with a grammar
+  TokenBitmask mask_;                      // of PrepareMask
+  Status mask_status_;
   EventSink sink_;
   std::vector<TokenId> stop_token_ids_;  // of the request and, unless ignored, of the model; sorted
   uint32_t completion_tokens_max_;

@@ -72,7 +72,7 @@ void SamplingState::AdjustLogits(std::span<float> logits) const {
 Sampler::Sampler(uint32_t vocab_size) : adjusted_(vocab_size), weights_(vocab_size) {}
 
 Result<SampledToken> Sampler::Sample(std::span<const float> logits, const SamplingState& state,
-                                     uint64_t position) {
+                                     uint64_t position, const TokenBitmask* allowed) {
   MIMO_CHECK(logits.size() == adjusted_.size());
   const std::optional<LargestLogit> model_largest = FindLargestLogit(logits);
   if (!model_largest) return Internal("the model produced non-finite logits");
@@ -80,9 +80,10 @@ Result<SampledToken> Sampler::Sample(std::span<const float> logits, const Sampli
   SampledToken sampled;
   std::span<const float> adjusted = logits;
   LargestLogit largest = *model_largest;
-  if (state.changes_logits()) {
+  if (state.changes_logits() || allowed != nullptr) {
     std::copy(logits.begin(), logits.end(), adjusted_.begin());
     state.AdjustLogits(adjusted_);
+    if (allowed != nullptr) KeepAllowed(*allowed, adjusted_);
     adjusted = adjusted_;
     largest = FindLargestLogit(adjusted_).value();
   }

@@ -1,7 +1,7 @@
 #pragma once
 // Logits -> one token.
 //
-//   bias -> penalties -> bans -> temperature -> top-k -> min-p -> typical -> top-p -> draw
+//   bias -> penalties -> bans -> grammar -> temperature -> top-k -> min-p -> typical -> top-p -> draw
 //
 // Each step works on what the one before left. Bias and penalties come before the temperature, as in vLLM and
 // llama.cpp; the filters follow it, as in vLLM (llama.cpp divides by the temperature last). Top-k and min-p
@@ -15,6 +15,7 @@
 #include "base/token_id.h"
 #include "engine/sampling_params.h"
 #include "engine/token_filters.h"
+#include "text/grammar.h"
 
 namespace mimo {
 
@@ -55,8 +56,10 @@ class Sampler {
   explicit Sampler(uint32_t vocab_size);
 
   // Chooses the token at `position` of a sequence from `logits` [vocab_size]. A pure function of its
-  // arguments. kInternal when a logit is NaN or infinite.
-  Result<SampledToken> Sample(std::span<const float> logits, const SamplingState& state, uint64_t position);
+  // arguments. kInternal when a logit is NaN or infinite. `allowed` (null: all) restricts the choice, but not
+  // what is reported as log-probabilities. Requires: it has a token below vocab_size.
+  Result<SampledToken> Sample(std::span<const float> logits, const SamplingState& state, uint64_t position,
+                              const TokenBitmask* allowed = nullptr);
 
  private:
   TokenId ChooseToken(std::span<const float> logits, float largest, const SamplingState& state,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "base/check.h"
 #include "engine/softmax.h"
@@ -62,6 +63,25 @@ uint64_t SumOfWeights(std::span<const Candidate> candidates) {
   uint64_t sum = 0;
   for (const Candidate& candidate : candidates) sum += candidate.weight;
   return sum;
+}
+
+// An allowed logit stays above: finite numbers have a smallest one, which is for the others alone.
+void KeepAllowed(const TokenBitmask& allowed, std::span<float> logits) {
+  constexpr float kLowest = std::numeric_limits<float>::lowest();
+  const std::span<const uint64_t> words = allowed.words();
+  for (size_t begin = 0; begin < logits.size(); begin += 64) {
+    const size_t end = std::min(begin + 64, logits.size());
+    const uint64_t word = begin / 64 < words.size() ? words[begin / 64] : 0;
+    if (word == 0) {
+      std::fill(logits.begin() + static_cast<ptrdiff_t>(begin), logits.begin() + static_cast<ptrdiff_t>(end),
+                kLowest);
+      continue;
+    }
+    for (size_t i = begin; i < end; ++i) {
+      const bool is_allowed = (word >> (i - begin) & 1) != 0;
+      logits[i] = is_allowed ? std::max(logits[i], 0.5F * kLowest) : kLowest;
+    }
+  }
 }
 
 // Collects what may still be among the largest; whenever twice the wanted number is there, the lower half

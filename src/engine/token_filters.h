@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/token_id.h"
+#include "text/grammar.h"
 
 namespace mimo {
 
@@ -16,6 +17,9 @@ struct Candidate {
   float atypicality = 0;  // set and used by KeepTypical
   uint64_t weight = 0;    // softmax.h
 };
+
+// Lowers the logits of tokens that are not allowed until their weight is 0 beside any that is.
+void KeepAllowed(const TokenBitmask& allowed, std::span<float> logits);
 
 // The `count` largest logits, the lower id first among equals, in no order. Weights are not set.
 // Overwrites `candidates`. Requires: 0 < count.

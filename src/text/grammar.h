@@ -70,6 +70,7 @@ class TokenBitmask {
 
   void Clear() { words_.assign(words_.size(), 0); }
   void Set(TokenId token) { words_[token / 64] |= uint64_t{1} << (token % 64); }
+  void Reset(TokenId token) { words_[token / 64] &= ~(uint64_t{1} << (token % 64)); }
   bool Test(TokenId token) const { return (words_[token / 64] >> (token % 64) & 1) != 0; }
   bool IsEmpty() const;
   std::span<uint64_t> words() { return words_; }

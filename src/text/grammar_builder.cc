@@ -15,12 +15,43 @@ uint64_t NextTerminalId() {
   return next.fetch_add(1, std::memory_order_relaxed);
 }
 
+// Shortest ways to acceptance where only steps from boundaries count.
+std::vector<uint16_t> CountNeeded(const ByteDfa& dfa, const std::vector<bool>& is_boundary) {
+  constexpr uint16_t kFar = UINT16_MAX;
+  std::vector<uint16_t> needed(dfa.num_states(), kFar);
+  for (uint32_t state = 1; state < dfa.num_states(); ++state) {
+    if (dfa.label[state] != 0) needed[state] = 0;
+  }
+  // The automata are small, and their longest way is that of a closing tag.
+  for (bool changed = true; changed;) {
+    changed = false;
+    for (uint32_t state = 1; state < dfa.num_states(); ++state) {
+      for (uint32_t c = 0; c < dfa.num_classes; ++c) {
+        const uint32_t to = dfa.next[size_t{state} * dfa.num_classes + c];
+        if (to == ByteDfa::kDead || needed[to] == kFar) continue;
+        const bool counts = is_boundary[state] && dfa.label[to] == 0;
+        const auto here = static_cast<uint16_t>(needed[to] + (counts ? 1 : 0));
+        if (here >= needed[state]) continue;
+        needed[state] = here;
+        changed = true;
+      }
+    }
+  }
+  needed[ByteDfa::kDead] = 0;
+  return needed;
+}
+
 uint32_t PlusOne(uint32_t height) { return height == kUnbounded ? kUnbounded : height + 1; }
 
 }  // namespace
 
+GrammarTerminal::GrammarTerminal(ByteDfa automaton) : dfa(std::move(automaton)), id(NextTerminalId()) {}
 GrammarTerminal::GrammarTerminal(ByteDfa automaton, std::vector<bool> boundaries)
-    : dfa(std::move(automaton)), is_boundary(std::move(boundaries)), id(NextTerminalId()) {}
+    : dfa(std::move(automaton)),
+      is_boundary(std::move(boundaries)),
+      needed(CountNeeded(dfa, is_boundary)),
+      needed_max(*std::max_element(needed.begin(), needed.end())),
+      id(NextTerminalId()) {}
 
 GrammarNodeId GrammarBuilder::Add(GrammarNode node) {
   program_->nodes.push_back(std::move(node));

@@ -32,6 +32,7 @@ class MaskFiller {
       return AddKey(thread, *vocabulary_.CountedMaskOf(terminal, thread.state));
     }
     if (kind == GrammarNode::Kind::kString) {
+      if (stacks_.StringIsTight(thread, trie_.depth_max)) return WalkAll(thread);
       return AddString(thread, *vocabulary_.CountedMaskOf(terminal, thread.state), max);
     }
     const std::shared_ptr<const TerminalMask> inside = vocabulary_.MaskOf(terminal, thread.state);

@@ -266,21 +266,20 @@ bool GrammarStacks::AdvanceKey(uint8_t byte, GrammarThread* thread) const {
   return true;
 }
 
+// Not into a place from where the end is out of reach: the room must do for what the end needs, and an end
+// that comes too early must still be avoidable.
 bool GrammarStacks::AdvanceString(uint8_t byte, GrammarThread* thread) const {
   const GrammarNode& node = program_->nodes[thread->node];
   const GrammarTerminal& terminal = *program_->terminals[node.index];
-  const ByteDfa& dfa = terminal.dfa;
-  const uint32_t state = dfa.Next(thread->state, byte);
+  const uint32_t state = terminal.dfa.Next(thread->state, byte);
   if (state == ByteDfa::kDead) return false;
-  if (terminal.is_boundary[thread->state]) {
-    if (dfa.label[state] != 0) {
-      if (thread->count < node.min) return false;
-    } else if (thread->count >= node.max) {
-      return false;
-    } else {
-      ++thread->count;
-    }
-  }
+  const bool is_end = terminal.dfa.label[state] != 0;
+  const bool counts = terminal.is_boundary[thread->state] && !is_end;
+  const uint64_t count = uint64_t{thread->count} + (counts ? 1 : 0);
+  const uint64_t needed = terminal.needed[state];
+  if (count + needed > node.max) return false;
+  if (count + needed < node.min && (is_end || count + 1 + terminal.needed_max > node.max)) return false;
+  thread->count = static_cast<uint32_t>(count);
   thread->state = state;
   return true;
 }
@@ -334,6 +333,13 @@ bool GrammarStacks::CanContinue(const GrammarThread& thread) const {
 
 bool GrammarStacks::StringMayEnd(const GrammarThread& thread, uint32_t more) const {
   return uint64_t{thread.count} + more >= program_->nodes[thread.node].min;
+}
+
+bool GrammarStacks::StringIsTight(const GrammarThread& thread, uint32_t more) const {
+  const GrammarNode& node = program_->nodes[thread.node];
+  const uint32_t needed_max = program_->terminals[node.index]->needed_max;
+  return needed_max > 0 && thread.count < node.min &&
+         uint64_t{thread.count} + more + 1 + needed_max > node.max;
 }
 
 void GrammarStacks::Advance(const GrammarThreads& closed, uint8_t byte, GrammarThreads* next) {

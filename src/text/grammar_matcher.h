@@ -45,6 +45,9 @@ class GrammarStacks {
 
   // Requires: a kString. True if it may end `more` code points from here.
   bool StringMayEnd(const GrammarThread& thread, uint32_t more) const;
+  // Requires: a kString. True if one of the next `more` code points may have to be avoided for the minimum's
+  // sake.
+  bool StringIsTight(const GrammarThread& thread, uint32_t more) const;
 
   const GrammarProgram& program() const { return *program_; }
   const GrammarTerminal& TerminalOf(const GrammarThread& thread) const;

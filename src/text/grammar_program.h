@@ -19,11 +19,16 @@ constexpr uint32_t kUnbounded = 0xFFFFFFFF;
 
 // A language that is read as one piece. Shared between grammars, and so are the token masks of its states.
 struct GrammarTerminal {
-  explicit GrammarTerminal(ByteDfa automaton, std::vector<bool> boundaries = {});
+  explicit GrammarTerminal(ByteDfa automaton);
+  // For a kString. `boundaries`: the states between two code points.
+  GrammarTerminal(ByteDfa automaton, std::vector<bool> boundaries);
 
   const ByteDfa dfa;
-  // The states between two code points of a kString, or empty.
+  // Of a kString, otherwise empty. A byte read between two code points counts one, unless it is the last byte
+  // of all; `needed` is how many are counted at least on the way from a state to the end.
   const std::vector<bool> is_boundary;
+  const std::vector<uint16_t> needed;
+  const uint32_t needed_max = 0;
   const uint64_t id;  // unique in the process
 };
 using GrammarTerminalPtr = std::shared_ptr<const GrammarTerminal>;

@@ -45,7 +45,8 @@ void SetBit(std::vector<uint64_t>* words, TokenId token) {
 }
 
 // Walks the trie with a terminal. Calls visit(node, state, count) for every node that the terminal reaches,
-// where count is the number of code points begun.
+// where count is the number of code
+// points begun and still needed.
 template <typename Visit>
 void WalkTerminal(const TokenTrie& trie, const GrammarTerminal& terminal, uint32_t state, Visit visit) {
   const ByteDfa& dfa = terminal.dfa;
@@ -65,7 +66,7 @@ void WalkTerminal(const TokenTrie& trie, const GrammarTerminal& terminal, uint32
     states[depth] = to;
     const bool counts_one = is_counted && terminal.is_boundary[from] && dfa.label[to] == 0;
     counts[depth] = counts[depth - 1U] + (counts_one ? 1 : 0);
-    visit(node, to, counts[depth]);
+    visit(node, to, counts[depth] + (is_counted ? terminal.needed[to] : 0U));
     ++node;
   }
 }

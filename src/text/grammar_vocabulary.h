@@ -33,7 +33,7 @@ struct TerminalMask {
   // Trie nodes at which the terminal may end. What the longer tokens go on with is the rest's business.
   std::vector<uint32_t> exits;
 
-  // Of a counted mask: by the number of code points. words_up_to[n]: tokens of at most n.
+  // Of a counted mask: by the number of code points that must have room. words_up_to[n]: tokens of at most n.
   static constexpr uint32_t kNumCounted = 16;
   std::vector<std::vector<uint64_t>> words_up_to;
   std::vector<std::pair<uint32_t, TokenId>> long_tokens;  // of at least kNumCounted; ascending

@@ -141,6 +141,8 @@ class Compiler {
       case Kind::kEnd:
         nfa->AddEnd(from, to);
         return {};
+      case Kind::kRule:
+        break;
       case Kind::kLookahead:
         return InvalidArgument("look-ahead is only supported at the top level of a pattern");
     }
@@ -184,6 +186,10 @@ class Compiler {
 Result<ByteDfa> RegexDfa(std::string_view pattern, RegexMatch match, GrammarBudget* budget) {
   MIMO_RETURN_IF_ERROR(budget->Spend(pattern.size()));
   MIMO_ASSIGN_OR_RETURN(const RegexNode root, ParseRegex(pattern, budget->limits().nesting_max));
+  return RegexDfa(root, match, budget);
+}
+
+Result<ByteDfa> RegexDfa(const RegexNode& root, RegexMatch match, GrammarBudget* budget) {
   return Compiler(match, budget).Compile(root);
 }
 

@@ -22,6 +22,7 @@ struct RegexNode {
     kBegin,        // ^
     kEnd,          // $
     kLookahead,    // (?=children[0]), or (?!...) when `negated`
+    kRule,         // another expression, number `rule`; only in GBNF
   };
   static constexpr uint32_t kNoMax = 0xFFFFFFFF;
 
@@ -31,6 +32,7 @@ struct RegexNode {
   uint32_t repeat_min = 0;
   uint32_t repeat_max = kNoMax;
   bool negated = false;
+  uint32_t rule = 0;
 };
 
 // ECMAScript's notation with the u flag, and Annex B's leniency about braces. Lazy quantifiers have the same

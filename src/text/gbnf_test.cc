@@ -1,0 +1,54 @@
+#include "text/gbnf.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "text/grammar_testutil.h"
+
+namespace mimo {
+namespace {
+
+GrammarPtr Gbnf(std::string_view source) {
+  Result<GrammarPtr> grammar = GrammarFromGbnf(source);
+  if (!grammar) fmt::print(stderr, "{}\n", grammar.error().message);
+  MIMO_CHECK(grammar);
+  return *grammar;
+}
+
+std::string GbnfError(std::string_view source) {
+  const Result<GrammarPtr> grammar = GrammarFromGbnf(source);
+  return grammar ? "" : grammar.error().message;
+}
+
+TEST(Gbnf, Arithmetic) {
+  const GrammarPtr grammar = Gbnf(R"(# sums
+root  ::= term ("+" term)*   # no left recursion
+term  ::= [0-9]+ | "(" root ")") ");
+      EXPECT_TRUE(IsWhole(grammar, "1+(23+4)+5"));
+  EXPECT_FALSE(IsWhole(grammar, "1+(23+4"));
+  EXPECT_FALSE(IsBeginning(grammar, "1+)"));
+  EXPECT_TRUE(IsWhole(grammar, std::string(40, '(') + "1" + std::string(40, ')')));
+}
+
+TEST(Gbnf, Notation) {
+  const GrammarPtr grammar =
+      Gbnf("root ::= (\"a\\n\" |\n  [^\\n\\x41-C]{2,3}) . last?\nlast ::= \"\\u00e4\"");
+  EXPECT_TRUE(IsWhole(grammar, "a\nx"));
+  EXPECT_TRUE(IsWhole(grammar, "xyz\xC3\xA4"));
+  EXPECT_FALSE(IsWhole(grammar, "xBz"));
+  EXPECT_TRUE(IsWhole(Gbnf("root ::= x* \"b\"\nx ::= \"a\"? "), "aaab"));
+}
+
+TEST(Gbnf, Errors) {
+  EXPECT_THAT(GbnfError("root ::= \"a\"\n\nroot ::= b"), testing::HasSubstr("line 3"));
+  EXPECT_THAT(GbnfError("root ::= a"), testing::HasSubstr("'a' is not defined"));
+  EXPECT_THAT(GbnfError("a ::= \"x\""), testing::HasSubstr("no rule 'root'"));
+  EXPECT_THAT(GbnfError("root ::= root \"a\" | \"b\""), testing::HasSubstr("left-recursive"));
+  EXPECT_THAT(GbnfError("root ::= x root | \"b\"\nx ::= \"a\"*"), testing::HasSubstr("left-recursive"));
+  EXPECT_THAT(GbnfError("root ::= \"a\" root"), testing::HasSubstr("nothing satisfies"));
+  EXPECT_THAT(GbnfError("root ::= (\"a\""), testing::HasSubstr("without its ')'"));
+  EXPECT_THAT(GbnfError("root ::= ([a-z]{1,9999}){9999}"), testing::HasSubstr("smaller"));
+}
+
+}  // namespace
+}  // namespace mimo
