@@ -127,7 +127,7 @@ bool Generation::AcceptLogits(std::span<const float> logits, Sampler& sampler) {
   const TokenId token = sampled->token;
   // The mask allows what the matcher takes, unless the alternatives after it are too many.
   if (matcher_ && !IsStopToken(token) && !matcher_->AcceptToken(token)) {
-    Fail({ErrorCode::kResourceExhausted, "the grammar is too ambiguous"});
+    Fail(Error{ErrorCode::kResourceExhausted, "the grammar is too ambiguous"});
     return true;
   }
   GenerationEvent event;

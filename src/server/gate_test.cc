@@ -184,7 +184,7 @@ TEST_F(GateTest, UsageIsSummedByKeyAndAKeySeesOnlyItself) {
 }
 
 TEST_F(GateTest, ARequestThatNeverStartedCostsNothing) {
-  engine_->submit_error = Error{ErrorCode::kResourceExhausted, "the queue is full"};
+  engine_->submit_error = EngineError({ErrorCode::kResourceExhausted, "the queue is full"}, TryLater{});
 
   EXPECT_EQ(ChatAs("sk-alice").status, 429);
 

@@ -1,6 +1,8 @@
 #include "server/messages_error.h"
 
 #include <array>
+#include <chrono>
+#include <string>
 
 namespace mimo {
 namespace {
@@ -29,7 +31,6 @@ int StatusOf(ErrorCode code) {
   switch (code) {
     case ErrorCode::kUnimplemented:
       return 400;
-    case ErrorCode::kResourceExhausted:
     case ErrorCode::kUnavailable:
     case ErrorCode::kCancelled:
       return kOverloaded;
@@ -44,6 +45,17 @@ Json MakeErrorJson(int status, std::string_view message, std::string_view reques
               {"request_id", request_id}};
 }
 
+HttpReply MakeReply(int status, std::string_view message, std::string_view request_id,
+                    std::chrono::seconds retry_after) {
+  HttpReply reply;
+  reply.status = status;
+  reply.body = DumpJson(MakeErrorJson(status, message, request_id));
+  if (status == 429 || status == kOverloaded) {
+    reply.headers.emplace_back("retry-after", std::to_string(retry_after.count()));
+  }
+  return reply;
+}
+
 }  // namespace
 
 Json MessagesErrorJson(const ApiError& error, std::string_view request_id) {
@@ -51,15 +63,11 @@ Json MessagesErrorJson(const ApiError& error, std::string_view request_id) {
 }
 
 HttpReply MessagesErrorReply(const ApiError& error, std::string_view request_id) {
-  return MessagesErrorReply(StatusOf(error.code), error.message, request_id);
+  return MakeReply(StatusOf(error.code), error.message, request_id, error.retry_after);
 }
 
 HttpReply MessagesErrorReply(int status, std::string_view message, std::string_view request_id) {
-  HttpReply reply;
-  reply.status = status == 503 ? kOverloaded : status;
-  reply.body = DumpJson(MakeErrorJson(reply.status, message, request_id));
-  if (reply.status == 429 || reply.status == kOverloaded) reply.headers.emplace_back("retry-after", "1");
-  return reply;
+  return MakeReply(status == 503 ? kOverloaded : status, message, request_id, std::chrono::seconds(1));
 }
 
 }  // namespace mimo

@@ -297,11 +297,18 @@ TEST_F(MessagesRouteTest, ErrorsHaveTheShapeOfAnthropic) {
   EXPECT_EQ(json["error"]["type"], "not_found_error");
   EXPECT_EQ(json["request_id"], unknown.headers.at("request-id"));
 
-  engine_->submit_error = Error{ErrorCode::kResourceExhausted, "too many requests are waiting"};
+  using std::chrono::seconds;
+  engine_->submit_error = EngineError({ErrorCode::kUnavailable, "the queue is full"}, TryLater{seconds(7)});
   const ClientReply full = Messages();
   EXPECT_EQ(full.status, 529);
   EXPECT_EQ(full.json()["error"]["type"], "overloaded_error");
-  EXPECT_TRUE(full.headers.contains("retry-after"));
+  EXPECT_EQ(full.headers.at("retry-after"), "7");
+  engine_->submit_error =
+      EngineError({ErrorCode::kResourceExhausted, "yours are too many"}, TryLater{seconds(8)});
+  const ClientReply own = Messages();
+  EXPECT_EQ(own.status, 429);
+  EXPECT_EQ(own.json()["error"]["type"], "rate_limit_error");
+  EXPECT_EQ(own.headers.at("retry-after"), "8");
 }
 
 TEST_F(MessagesRouteTest, AnErrorInTheMiddleOfAStreamIsItsLastEvent) {

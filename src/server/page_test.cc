@@ -26,7 +26,7 @@ std::string StateOf(const Json& home, const std::string& id) {
 }
 
 TEST(Page, EveryFileThatTheFilesNameIsServedAndNothingFromElsewhere) {
-  const std::regex name(R"x((?:src|href)="(page/[^"]+)"|from "\./([^"]+)")x");
+  const std::regex name(R"re((?:src|href)="(page/[^"]+)"|from "\./([^"]+)")re");
   for (const PageFile& file : PageFiles()) {
     const HttpReply reply = HandlePage(file.path);
     ASSERT_EQ(reply.status, 200);

@@ -122,6 +122,7 @@ ResponsesRequest ReadOptions(JsonFields& fields, const ServedModel& model) {
   request.store = fields.Bool("store").value_or(true);
   request.parallel_tool_calls = fields.Bool("parallel_tool_calls").value_or(true);
   request.generation.sampling = ReadSampling(fields, model);
+  request.generation.priority = ReadPriority(fields);
   request.generation.stop_strings = ReadStopStrings(fields, "stop");
   request.generation.stop_token_ids = ReadStopTokenIds(fields);
   request.generation.ignore_eos = fields.Bool("ignore_eos").value_or(false);
