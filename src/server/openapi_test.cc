@@ -18,7 +18,8 @@ Json Document() {
 // Path of the route table -> the document's methods there, in capitals.
 std::map<std::string, std::set<std::string>> DocumentedRoutes() {
   std::map<std::string, std::set<std::string>> result;
-  for (const auto& [path, operations] : Document()["paths"].items()) {
+  const Json document = Document();
+  for (const auto& [path, operations] : document["paths"].items()) {
     const RouteEntry* route = FindRoute(PlainPath(path));
     EXPECT_NE(route, nullptr) << path << " is described but not served";
     if (route == nullptr) continue;
