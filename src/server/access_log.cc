@@ -15,7 +15,9 @@ double Milliseconds(std::chrono::nanoseconds duration) {
 }
 
 LogLevel LevelOf(const RequestTrace& trace, int status) {
-  if (status >= 500) return LogLevel::kWarning;
+  // Asked every few seconds, and expected to fail while the model loads.
+  if (trace.route != nullptr && trace.route->route == ApiRoute::kHealth) return LogLevel::kDebug;
+  if (status >= 500 && status != 501) return LogLevel::kWarning;
   const bool is_routine = trace.route != nullptr && trace.route->method == "GET" && status < 400;
   return is_routine ? LogLevel::kDebug : LogLevel::kInfo;
 }

@@ -10,7 +10,6 @@ namespace {
 
 constexpr size_t kFileBytesMax = size_t{16} << 20;
 constexpr size_t kKeyBytesMax = 4096;  // hashing an endless header would cost more than answering it
-constexpr std::chrono::seconds kLookInterval{1};
 
 }  // namespace
 
@@ -19,8 +18,9 @@ bool ApiKeys::FileMark::operator==(const FileMark& other) const {
          changed_at.tv_nsec == other.changed_at.tv_nsec;
 }
 
-Result<std::unique_ptr<ApiKeys>> ApiKeys::Open(const std::string& path) {
-  std::unique_ptr<ApiKeys> keys(new ApiKeys(path));
+Result<std::unique_ptr<ApiKeys>> ApiKeys::Open(const std::string& path,
+                                               std::chrono::milliseconds look_interval) {
+  std::unique_ptr<ApiKeys> keys(new ApiKeys(path, look_interval));
   keys->looked_at_ = std::chrono::steady_clock::now();
   keys->mark_ = keys->Mark();
   MIMO_RETURN_IF_ERROR(keys->Read());
@@ -56,7 +56,7 @@ void ApiKeys::ReloadIfChanged() {
   {
     const std::lock_guard lock(mutex_);
     const auto now = std::chrono::steady_clock::now();
-    if (now - looked_at_ < kLookInterval) return;
+    if (now - looked_at_ < look_interval_) return;
     looked_at_ = now;
     if (Mark() == mark_) return;
   }

@@ -21,7 +21,8 @@ namespace mimo {
 class ApiKeys {
  public:
   // kNotFound, kInvalidArgument: as the file says. An empty file is an error: it would lock everybody out.
-  static Result<std::unique_ptr<ApiKeys>> Open(const std::string& path);
+  static Result<std::unique_ptr<ApiKeys>> Open(
+      const std::string& path, std::chrono::milliseconds look_interval = std::chrono::seconds(1));
 
   // The key that was presented; nothing when it is unknown. Compares hashes with every key of the file in
   // constant time, so that the time taken tells nothing about them.
@@ -39,13 +40,15 @@ class ApiKeys {
     bool operator==(const FileMark& other) const;
   };
 
-  explicit ApiKeys(std::string path) : path_(std::move(path)) {}
+  ApiKeys(std::string path, std::chrono::milliseconds look_interval)
+      : path_(std::move(path)), look_interval_(look_interval) {}
   FileMark Mark() const;
   Status Read();
   void ReloadIfChanged();
 
   const std::string path_;
-  std::mutex mutex_;  // guards what follows
+  const std::chrono::milliseconds look_interval_;  // between two looks at the file's mark
+  std::mutex mutex_;                               // guards what follows
   std::shared_ptr<const std::vector<ApiKey>> keys_;
   FileMark mark_;
   std::chrono::steady_clock::time_point looked_at_;

@@ -129,13 +129,13 @@ TEST_F(ApiKeysTest, ReadsAChangedFileAndKeepsTheKeysWhenItIsBroken) {
 
 TEST_F(ApiKeysTest, NoticesAChangeByItself) {
   Write(FormatKeyLine(MakeKey("alice", "a")));
-  const auto keys = ApiKeys::Open(path_);
+  const auto keys = ApiKeys::Open(path_, std::chrono::milliseconds(5));
   ASSERT_TRUE(keys.has_value());
   ASSERT_TRUE(AddKeyToFile(path_, MakeKey("bob", "b")).has_value());
 
   bool found = false;
-  for (int i = 0; i < 30 && !found; ++i) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  for (int i = 0; i < 1000 && !found; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
     found = (*keys)->Find("b").has_value();
   }
   EXPECT_TRUE(found);

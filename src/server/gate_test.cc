@@ -227,6 +227,21 @@ TEST_F(GateTest, StatusShowsTheKeysUsageOfToday) {
   EXPECT_GT(status["cache_hit_rate"].get<double>(), 0.0);
 }
 
+TEST_F(GateTest, CountsWhatClientsLeaveOutAndAskInVain) {
+  AnswerWith({"ok"});
+  const std::string body = R"({"enable_thinking":true,"messages":[{"role":"user","content":"hi"},
+      {"role":"assistant","tool_calls":[{"id":"a","type":"function","function":{"name":"f","arguments":"{}"}}]},
+      {"role":"tool","tool_call_id":"a","content":"done"}],
+      "tools":[{"type":"web_search"},{"type":"function","function":{"name":"f","parameters":{"type":"object"}}}]})";
+  EXPECT_EQ(Post("/v1/chat/completions", body, "x-api-key: sk-alice\r\n").status, 200);
+
+  const std::string metrics = Get("/metrics", "sk-alice").body;
+  EXPECT_NE(metrics.find("mimo:missing_reasoning_replays_total{model_name=\"mimo-v2-flash\"} 1"),
+            std::string::npos);
+  EXPECT_NE(metrics.find("mimo:hosted_tools_skipped_total{model_name=\"mimo-v2-flash\"} 1"),
+            std::string::npos);
+}
+
 class OpenMetricsTest : public GateTest {
  protected:
   void Configure(ApiServerOptions& options) override {

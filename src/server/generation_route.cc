@@ -1,5 +1,6 @@
 #include "server/generation_route.h"
 
+#include <algorithm>
 #include <optional>
 #include <random>
 #include <utility>
@@ -117,6 +118,17 @@ std::vector<GenerationRequest> GenerationJob::EngineRequests() const {
   return requests;
 }
 
+namespace {
+
+uint32_t ReplaysWithoutReasoning(const ChatRequest& chat) {
+  return static_cast<uint32_t>(
+      std::count_if(chat.messages.begin(), chat.messages.end(), [](const ChatMessage& message) {
+        return !message.tool_calls.empty() && message.reasoning_content.value_or("").empty();
+      }));
+}
+
+}  // namespace
+
 ApiResult<void> SetConversation(ChatRequest chat, const ServedModel& model, GenerationJob* job) {
   const Result<RenderedPrompt> prompt = model.chat_template.RenderPrompt(chat);
   if (!prompt) return tl::unexpected(WithParamFromMessage(ToApiError(prompt.error())));
@@ -124,6 +136,8 @@ ApiResult<void> SetConversation(ChatRequest chat, const ServedModel& model, Gene
   job->parser = {.starts_in_reasoning = model.chat_template.StartsInReasoning(chat),
                  .parse_tool_calls = !chat.tools.empty(),
                  .tools = std::move(chat.tools)};
+  job->num_tools_skipped = chat.num_tools_skipped;
+  job->num_replays_without_reasoning = job->parser.starts_in_reasoning ? ReplaysWithoutReasoning(chat) : 0;
   if (!job->parser.parse_tool_calls) ForbidToolCalls(model, job->generation.sampling);
   return {};
 }
@@ -132,6 +146,10 @@ HttpReply RunGeneration(GenerationJob job, std::unique_ptr<ReplyFormat> format,
                         const GenerationRoute& route) {
   GenerationUsage usage;
   usage.prompt_tokens = static_cast<uint32_t>(job.generation.prompt.size());
+  if (route.meter != nullptr) {
+    route.meter->metrics().Count(ServerEvent::kHostedToolSkipped, job.num_tools_skipped);
+    route.meter->metrics().Count(ServerEvent::kMissingReasoningReplay, job.num_replays_without_reasoning);
+  }
   auto group = GenerationGroup::Start(*route.model.engine, job.EngineRequests(), route.meter);
   if (!group) return format->Refuse(WithParamFromMessage(ToApiError(group.error())));
 

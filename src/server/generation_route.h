@@ -48,6 +48,9 @@ struct GenerationJob {
   OutputParserOptions parser;
   bool parallel_tool_calls = true;  // false: the reply ends after its first call
   bool stream = false;
+  // For the metrics: what the client asked in vain or left out.
+  uint32_t num_tools_skipped = 0;
+  uint32_t num_replays_without_reasoning = 0;  // with thinking on: turns with tool calls
 
   // One engine request per choice; a given seed becomes seed, seed + 1, ...
   std::vector<GenerationRequest> EngineRequests() const;

@@ -12,8 +12,8 @@
 
 #include "base/check.h"
 #include "base/log.h"
-#include "server/server.h"
-#include "server/socket_io.h"
+#include "server/api_error.h"
+#include "server/http_server.h"
 
 namespace mimo {
 namespace {

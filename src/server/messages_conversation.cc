@@ -191,16 +191,18 @@ Result<ToolDefinition> ReadTool(const Json& tool, const std::string& where) {
 
 // Adds a tool. Those of other types than "custom" run at the vendor or have schemas that only its models
 // know.
-Status AddTool(const Json& tool, const std::string& where, std::vector<ToolDefinition>* tools) {
+Status AddTool(const Json& tool, const std::string& where, ChatRequest* request) {
   if (!tool.is_object()) return InvalidArgument("'{}' must be an object", where);
   MIMO_ASSIGN_OR_RETURN(const std::string type, ReadString(tool, "type", where));
   if (!type.empty() && type != "custom") {
     LogInfo("skipping {}: this program has no tool of type '{}'", where, type);
+    ++request->num_tools_skipped;
     return {};
   }
   MIMO_ASSIGN_OR_RETURN(ToolDefinition definition, ReadTool(tool, where));
-  if (tools->size() == kToolsMax) return InvalidArgument("'{}': more than {} tools", where, kToolsMax);
-  tools->push_back(std::move(definition));
+  if (request->tools.size() == kToolsMax)
+    return InvalidArgument("'{}': more than {} tools", where, kToolsMax);
+  request->tools.push_back(std::move(definition));
   return {};
 }
 
@@ -307,7 +309,7 @@ class ConversationReader {
                           ReadString(is_removal ? *tool : *definition, "name", where + ".tool"));
     // Also a tool that is defined anew.
     std::erase_if(request_.tools, [&](const ToolDefinition& other) { return other.name == name; });
-    return is_removal ? Status() : AddTool(*definition, where + ".tool.definition", &request_.tools);
+    return is_removal ? Status() : AddTool(*definition, where + ".tool.definition", &request_);
   }
 
   ChatRequest& request_;
@@ -354,7 +356,7 @@ Result<ChatRequest> ParseMessagesConversation(const Json& body) {
   if (const Json* tools = FindGiven(body, "tools")) {
     if (!tools->is_array()) return InvalidArgument("'tools' must be a list");
     for (size_t i = 0; i < tools->size(); ++i) {
-      MIMO_RETURN_IF_ERROR(AddTool((*tools)[i], At("tools", i), &request.tools));
+      MIMO_RETURN_IF_ERROR(AddTool((*tools)[i], At("tools", i), &request));
     }
   }
   MIMO_RETURN_IF_ERROR(ReadSystem(body, &request));

@@ -237,6 +237,16 @@ void ServerMetrics::CountHttp(std::string_view route, int status) {
   instruments_->http.Add({{"route", std::string(route)}, {"status", std::to_string(status)}}).Increment();
 }
 
+TokenCounts ServerMetrics::totals() const {
+  const ModelInstruments* model = model_;
+  if (model == nullptr) return {};
+  const auto count = [](const Counter& counter) { return static_cast<uint64_t>(counter.Value()); };
+  return {.prompt = count(model->prompt_tokens),
+          .cached = count(model->prompt_tokens_cached),
+          .completion = count(model->generation_tokens),
+          .reasoning = 0};
+}
+
 std::string ServerMetrics::Text(const Engine::Load& load) const {
   if (ModelInstruments* model = model_) {
     model->running.Set(load.running);

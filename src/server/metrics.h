@@ -53,6 +53,9 @@ class ServerMetrics {
   // `route` is one of the route table's, so that clients cannot make up labels.
   void CountHttp(std::string_view route, int status);
 
+  // Since the start, of all requests.
+  TokenCounts totals() const;
+
   // The text format, version 0.0.4. `load` is read at this moment.
   std::string Text(const Engine::Load& load) const;
 

@@ -7,8 +7,8 @@
 
 namespace mimo {
 
-// GET / and GET /page/NAME: the files of assets/page, a chat beside the simulated home and the operator's view.
-// Complete in themselves; the browser is told to load nothing from anywhere else. 404 for other paths.
+// GET / and GET /page/NAME: the files of assets/page, a chat beside the simulated home and the operator's
+// view. Complete in themselves; the browser is told to load nothing from anywhere else. 404 for other paths.
 HttpReply HandlePage(std::string_view path);
 
 // GET /home -> {"home": {...}}: a home to start with (assets/demo_home.json), in the form of home/home.h.

@@ -28,7 +28,8 @@ void RateLimiter::Bucket::Refill(uint64_t limit, Clock::time_point now) {
 std::chrono::milliseconds RateLimiter::Bucket::Until(double wanted) const {
   if (per_minute == 0 || level >= wanted) return std::chrono::milliseconds(0);
   const double minutes = (wanted - level) / static_cast<double>(per_minute);
-  return std::chrono::milliseconds(static_cast<int64_t>(std::ceil(minutes * 60'000)));
+  // Rounded up, but for what floating point adds to a whole number.
+  return std::chrono::milliseconds(static_cast<int64_t>(std::ceil(minutes * 60'000 - 1e-6)));
 }
 
 RateStanding RateLimiter::Bucket::standing() const {

@@ -50,9 +50,12 @@ void RequestMeter::Observe(uint32_t index, const GenerationEvent& event) {
   const std::lock_guard lock(mutex_);
   if (choices_.size() <= index) choices_.resize(index + 1);
   Choice& choice = choices_[index];
-  const uint64_t new_tokens = event.usage.completion_tokens - choice.usage.completion_tokens;
-  choice.usage = event.usage;
-  if (new_tokens > 0) ObserveTokens(choice, new_tokens, now);
+  // An event without counts, such as that of a cancel, takes nothing back.
+  if (event.usage.completion_tokens >= choice.usage.completion_tokens) {
+    const uint64_t new_tokens = event.usage.completion_tokens - choice.usage.completion_tokens;
+    choice.usage = event.usage;
+    if (new_tokens > 0) ObserveTokens(choice, new_tokens, now);
+  }
   if (!event.finish) return;
   accounts_.metrics.CountFinished(
       {.reason = *event.finish, .usage = choice.usage, .since_arrival = now - arrived_at_});

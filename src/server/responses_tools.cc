@@ -60,6 +60,7 @@ class ToolsReader {
     if (type == "custom") return Add(tool, ResponsesTool::Kind::kCustom, name_space, where);
     if (type == "namespace" && name_space.empty()) return ReadNamespace(tool, where);
     LogInfo("skipping {}: this program has no tool of type '{}'", where, type);
+    ++conversation_.chat.num_tools_skipped;
     return {};
   }
 

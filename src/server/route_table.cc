@@ -1,5 +1,7 @@
 #include "server/route_table.h"
 
+#include <algorithm>
+
 namespace mimo {
 namespace {
 
@@ -23,7 +25,8 @@ constexpr std::array kRoutes = {
     RouteEntry{"/responses/", "GET, DELETE, POST", ApiRoute::kStoredResponse, RouteAccess::kKey},
     RouteEntry{"/embeddings", "POST", ApiRoute::kNotImplemented, RouteAccess::kKey},
     RouteEntry{"/messages", "POST", ApiRoute::kMessages, RouteAccess::kGenerate, Dialect::kAnthropic},
-    RouteEntry{"/messages/count_tokens", "POST", ApiRoute::kCountTokens, RouteAccess::kKey, Dialect::kAnthropic},
+    RouteEntry{"/messages/count_tokens", "POST", ApiRoute::kCountTokens, RouteAccess::kKey,
+               Dialect::kAnthropic},
 };
 
 }  // namespace
@@ -39,11 +42,22 @@ std::string_view PlainPath(std::string_view path) {
   return path;
 }
 
+bool TakesMethod(const RouteEntry& entry, std::string_view method) {
+  for (std::string_view rest = entry.method; !rest.empty();) {
+    const size_t end = std::min(rest.find(", "), rest.size());
+    if (rest.substr(0, end) == method) return true;
+    rest.remove_prefix(std::min(end + 2, rest.size()));
+  }
+  return false;
+}
+
 const RouteEntry* FindRoute(std::string_view plain_path) {
-  // The files of the page belong to "/", "/models/some/name" belongs to "/models", "/responses/some_id" to "/responses/".
+  // The files of the page belong to "/", "/models/some/name" belongs to "/models", "/responses/some_id" to
+  // "/responses/".
   if (plain_path.starts_with("/page/")) plain_path = "/";
   if (plain_path.starts_with("/models/")) plain_path = "/models";
-  if (plain_path.starts_with(kResponsesPrefix) && plain_path != "/responses/input_tokens") plain_path = kResponsesPrefix;
+  if (plain_path.starts_with(kResponsesPrefix) && plain_path != "/responses/input_tokens")
+    plain_path = kResponsesPrefix;
   for (const RouteEntry& entry : kRoutes) {
     if (entry.path == plain_path) return &entry;
   }

@@ -40,7 +40,7 @@ enum class RouteAccess : uint8_t {
 };
 
 struct RouteEntry {
-  std::string_view path;  // without /v1 or /anthropic before it
+  std::string_view path;    // without /v1 or /anthropic before it
   std::string_view method;  // or several, "GET, DELETE"
   ApiRoute route;
   RouteAccess access;
@@ -54,6 +54,9 @@ std::span<const RouteEntry> RouteTable();
 // `path` as the table has it: clients differ in whether their base address holds /v1 or /anthropic, and in a
 // slash at the end.
 std::string_view PlainPath(std::string_view path);
+
+// Whether `method` is one of the entry's.
+bool TakesMethod(const RouteEntry& entry, std::string_view method);
 
 // Null when no such path exists. `plain_path` is a PlainPath.
 const RouteEntry* FindRoute(std::string_view plain_path);

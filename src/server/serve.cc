@@ -39,7 +39,8 @@ void TakeOverSignals() {
   sigemptyset(&action.sa_mask);
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
-  sigaction(SIGHUP, &action, nullptr);
+  // On a terminal it means that the terminal is gone, and the program should be too.
+  if (isatty(STDERR_FILENO) == 0) sigaction(SIGHUP, &action, nullptr);
 }
 
 // True when a byte came before the timeout; `reason` is then what it was.

@@ -69,8 +69,7 @@ struct StreamEnd {
 };
 
 bool Matches(const RouteEntry& entry, const HttpRequest& request) {
-  const std::string_view method = request.method == "HEAD" ? "GET" : std::string_view(request.method);
-  return entry.method.find(method) != std::string_view::npos;
+  return TakesMethod(entry, request.method == "HEAD" ? "GET" : request.method);
 }
 
 }  // namespace
@@ -231,7 +230,8 @@ HttpReply ApiServer::HandleWithKey(const Exchange& exchange, const ApiKey& key) 
     case ApiRoute::kResponsesInputTokens:
       return HandleResponsesInputTokens(request, *model_, responses_);
     case ApiRoute::kStoredResponse:
-      return HandleStoredResponse(request, PlainPath(request.path).substr(kResponsesPrefix.size()), responses_);
+      return HandleStoredResponse(request, PlainPath(request.path).substr(kResponsesPrefix.size()),
+                                  responses_);
     default:
       return HandleGeneration(exchange, key);
   }
@@ -301,6 +301,7 @@ HttpReply ApiServer::HandleStatus(const ApiKey& key) {
   if (!rows) return ErrorReply(ToApiError(rows.error()));
   UsageCounts all;
   for (const UsageRow& row : *rows) all += row.counts;
+  const TokenCounts totals = accounts_.metrics.totals();
   HttpReply reply;
   reply.body = DumpJson(Json{{"model", ready ? model_->id : ""},
                              {"state", obstacle ? obstacle->reason : "ready"},
@@ -309,6 +310,9 @@ HttpReply ApiServer::HandleStatus(const ApiKey& key) {
                              {"requests_waiting", load.waiting},
                              {"kv_blocks_used", load.kv_blocks_used},
                              {"kv_blocks_total", load.kv_blocks_total},
+                             {"prompt_tokens", totals.prompt},
+                             {"prompt_tokens_cached", totals.cached},
+                             {"completion_tokens", totals.completion},
                              {"cache_hit_rate", CacheHitRate(all.tokens)},
                              {"usage_today", UsageByKeyJson(*rows)}});
   return reply;

@@ -112,7 +112,8 @@ inline Result<Tokenizer> MakeByteTokenizer() {
     }
     data.tokens.push_back(symbol);
   }
-  for (const char* added : {"<|im_start|>", "<|im_end|>", "<|endoftext|>", "<tool_call>", "<tool_call><function="}) {
+  for (const char* added :
+       {"<|im_start|>", "<|im_end|>", "<|endoftext|>", "<tool_call>", "<tool_call><function="}) {
     TokenizerData::AddedToken token;
     token.id = static_cast<TokenId>(data.tokens.size());
     token.content = added;

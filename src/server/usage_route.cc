@@ -103,7 +103,8 @@ Json GroupJson(const GroupKey& key, const Group& group, const Grouping& grouping
   if (grouping.by_day) result["day"] = key.day;
   if (grouping.by_key) result["key"] = key.key.empty() ? Json(nullptr) : Json(key.key);
   if (grouping.by_model) result["model"] = key.model;
-  for (const auto& [name, value] : UsageCountsJson(group.counts).items()) result[name] = value;
+  const Json counts = UsageCountsJson(group.counts);
+  for (const auto& [name, value] : counts.items()) result[name] = value;
   const bool has_price = !key.currency.empty();
   result["cost"] = has_price ? Json(group.cost.ToDouble()) : Json(nullptr);
   result["cost_decimal"] = has_price ? Json(group.cost.ToDecimal()) : Json(nullptr);

@@ -112,7 +112,7 @@ TEST_F(UsageStoreTest, AKilledProcessLosesOnlyTheNewest) {
   ASSERT_EQ(pipe(pipe_ends), 0);
   const pid_t child = fork();
   if (child == 0) {
-    auto store = UsageStore::Open({.path = path_, .flush_interval = milliseconds(20)});
+    auto store = UsageStore::Open({.path = path_, .flush_interval = milliseconds(5)});
     for (uint64_t added = 1; store.has_value(); ++added) {
       (*store)->Add(KeyOf("2026-11-30", "alice"), kOne);
       if (write(pipe_ends[1], &added, sizeof(added)) != sizeof(added)) break;
@@ -122,9 +122,9 @@ TEST_F(UsageStoreTest, AKilledProcessLosesOnlyTheNewest) {
   }
   uint64_t added_early = 0;
   uint64_t added = 0;
-  for (int i = 0; i < 300; ++i) {
+  for (int i = 0; i < 100; ++i) {
     ASSERT_EQ(read(pipe_ends[0], &added, sizeof(added)), static_cast<ssize_t>(sizeof(added)));
-    if (i == 50) added_early = added;  // a quarter of a second before the end
+    if (i == 20) added_early = added;  // several intervals before the end
   }
   kill(child, SIGKILL);
   int status = 0;

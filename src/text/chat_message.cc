@@ -231,6 +231,9 @@ Result<ChatRequest> ParseChatRequest(const Json& json) {
     request.messages.push_back(std::move(message));
   }
   MIMO_ASSIGN_OR_RETURN(request.tools, ReadTools(json, "tools"));
+  if (const Json* tools = FindGiven(json, "tools")) {
+    request.num_tools_skipped = static_cast<uint32_t>(tools->size() - request.tools.size());
+  }
   MIMO_RETURN_IF_ERROR(ReadThinking(json, &request));
   MIMO_ASSIGN_OR_RETURN(const std::optional<bool> prompt, ReadBool(json, "add_generation_prompt", ""));
   request.add_generation_prompt = prompt.value_or(true);

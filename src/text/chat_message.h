@@ -1,6 +1,7 @@
 #pragma once
 // A conversation in native form: what a chat request becomes right after it is parsed.
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -42,6 +43,7 @@ struct ChatRequest {
   std::optional<bool> enable_thinking;     // absent: the template's own default
   std::optional<bool> keep_all_reasoning;  // absent: the template's own default
   bool add_generation_prompt = true;
+  uint32_t num_tools_skipped = 0;  // of `tools` as it came: those of types that only a vendor runs
 };
 
 // Reads {"messages": [...], "tools": [...], "enable_thinking": ..., "chat_template_kwargs": {...},

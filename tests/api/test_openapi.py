@@ -68,11 +68,12 @@ def test_replies_are_as_described(server, document, method, path, body, status):
 def test_every_operation_answers_as_it_says(server, document):
     """Without a body, with a wrong one, and with the wrong method: never a status that is not described."""
     for path, operations in document["paths"].items():
-        url = server.url + path.replace("{id}", "x")
+        url = server.url + path.replace("{id}", "x").replace("{file}", "x")
         assert requests.options(url, timeout=10).status_code == 204, path
         for method, operation in operations.items():
+            if method == "parameters":
+                continue
             for body in (b"", b"[]", b"{", b'{"messages": 1, "content": 2, "tokens": 3, "home": 4}'):
                 reply = requests.request(method, url, data=body if method == "post" else None, timeout=60)
                 assert str(reply.status_code) in operation["responses"], (path, method, body, reply.text)
-        wrong = "post" if "get" in operations else "get"
-        assert requests.request(wrong, url, timeout=10).status_code == 405, path
+        assert requests.put(url, timeout=10).status_code == 405, path
