@@ -60,9 +60,9 @@ class Problem {
         v_(WeightTypeOf(c.element), c.num_keys, c.v_head_dim, random),
         k_rows_(Rows(k_.view())),
         v_rows_(Rows(v_.view())) {
-    for (float& q : q_) {
-      if (c.queries == Queries::kZero) q = 0;
-      if (c.queries == Queries::kBf16) q = ToFloat(ToBf16(q));
+    for (float& value : q_) {
+      if (c.queries == Queries::kZero) value = 0;
+      if (c.queries == Queries::kBf16) value = ToFloat(ToBf16(value));
     }
   }
 
