@@ -4,18 +4,18 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <cmath>
 #include <memory>
+#include <optional>
+#include <utility>
 
 #include "apps/commands/command.h"
 #include "apps/commands/interrupt.h"
 #include "apps/commands/model_flags.h"
 #include "apps/commands/model_session.h"
-#include "apps/commands/single_sequence.h"
+#include "apps/commands/perplexity_run.h"
 #include "apps/commands/standard_streams.h"
 #include "base/json.h"
 #include "base/mapped_file.h"
-#include "base/progress_bar.h"
 
 namespace mimo {
 namespace {
@@ -27,91 +27,73 @@ constexpr uint32_t kTokensMin = 4;
 struct PerplexityFlags {
   ModelFlags model;
   std::string file;
+  std::string reference;
+  bool special = false;
   bool json = false;
 };
 
-struct PerplexityResult {
-  uint64_t tokens = 0;  // of the text
-  uint64_t windows = 0;
-  uint64_t tokens_scored = 0;
-  double nll_sum = 0;  // of -log p, natural
-  double nll_square_sum = 0;
-
-  double mean() const { return nll_sum / static_cast<double>(tokens_scored); }
-  double perplexity() const { return std::exp(mean()); }
-  // Standard error of the perplexity, from that of the mean.
-  double standard_error() const {
-    const auto count = static_cast<double>(tokens_scored);
-    const double variance = std::max(0.0, nll_square_sum / count - mean() * mean());
-    return perplexity() * std::sqrt(variance / count);
-  }
-};
-
-double NegativeLogLikelihood(std::span<const float> logits, TokenId token) {
-  const float largest = *std::max_element(logits.begin(), logits.end());
-  double sum = 0;
-  for (const float logit : logits) sum += std::exp(static_cast<double>(logit - largest));
-  return std::log(sum) - static_cast<double>(logits[token] - largest);
+std::string Text(const PerplexityResult& result, uint32_t context, bool has_reference) {
+  std::string text = fmt::format("perplexity {:.4f} +/- {:.4f} ({} tokens scored of {}, {} windows of {})\n",
+                                 Perplexity(result.nll), PerplexityError(result.nll), result.nll.count(),
+                                 result.tokens, result.windows, context);
+  if (!has_reference) return text;
+  text += fmt::format("reference {:.4f} +/- {:.4f}\n", Perplexity(result.reference_nll),
+                      PerplexityError(result.reference_nll));
+  return text +
+         fmt::format(
+             "KL divergence {:.6f} +/- {:.6f}, 99 % up to {:.6f}, largest {:.6f}; "
+             "same most likely token {:.2f} %\n",
+             result.divergence.value(), result.divergence.standard_error(), result.DivergenceQuantile(0.99),
+             result.DivergenceQuantile(1),
+             100 * static_cast<double>(result.same_top) / static_cast<double>(result.divergence.count()));
 }
 
-// llama.cpp's rule: windows of `context` tokens that do not overlap; only the second half of a window is
-// scored, so that every scored token has seen at least half a window; what does not fill a window is left
-// out.
-Result<PerplexityResult> Measure(SingleSequence& sequence, std::span<const TokenId> tokens,
-                                 uint32_t context) {
-  const uint32_t vocab_size = sequence.model().config().vocab_size;
-  PerplexityResult result;
-  result.tokens = tokens.size();
-  result.windows = tokens.size() / context;
-  ProgressBar progress("perplexity", result.windows * context);
-  for (uint64_t window = 0; window < result.windows; ++window) {
-    const std::span<const TokenId> text = tokens.subspan(window * context, context);
-    const auto receive = [&](uint32_t first_position, std::span<const float> logits) -> Status {
-      const auto count = static_cast<uint32_t>(logits.size() / vocab_size);
-      for (uint32_t row = 0; row < count; ++row) {
-        const uint32_t position = first_position + row;
-        if (position < context / 2 || position + 1 >= context) continue;
-        const double nll =
-            NegativeLogLikelihood(logits.subspan(size_t{row} * vocab_size, vocab_size), text[position + 1]);
-        ++result.tokens_scored;
-        result.nll_sum += nll;
-        result.nll_square_sum += nll * nll;
-      }
-      progress.Advance(count);
-      return {};
-    };
-    MIMO_RETURN_IF_ERROR(sequence.Run(text, receive));
-  }
-  return result;
+Json ResultJson(const PerplexityResult& result, uint32_t context, bool has_reference) {
+  Json json = {{"perplexity", Perplexity(result.nll)},
+               {"standard_error", PerplexityError(result.nll)},
+               {"mean_nll", result.nll.value()},
+               {"tokens", result.tokens},
+               {"tokens_scored", result.nll.count()},
+               {"windows", result.windows},
+               {"context", context}};
+  if (!has_reference) return json;
+  json["reference_perplexity"] = Perplexity(result.reference_nll);
+  json["kl_mean"] = result.divergence.value();
+  json["kl_standard_error"] = result.divergence.standard_error();
+  json["kl_99"] = result.DivergenceQuantile(0.99);
+  json["kl_max"] = result.DivergenceQuantile(1);
+  json["same_top"] = static_cast<double>(result.same_top) / static_cast<double>(result.divergence.count());
+  return json;
 }
 
-Status Print(const PerplexityResult& result, uint32_t context, bool json) {
-  if (!json) {
-    return WriteStdout(fmt::format(
-        "perplexity {:.4f} +/- {:.4f} ({} tokens scored of {}, {} windows of {})\n", result.perplexity(),
-        result.standard_error(), result.tokens_scored, result.tokens, result.windows, context));
+Result<std::unique_ptr<Checkpoint>> OpenReference(const PerplexityFlags& flags, uint32_t vocab_size) {
+  ModelFlags reference_flags = flags.model;
+  reference_flags.model = flags.reference;
+  MIMO_ASSIGN_OR_RETURN(Checkpoint checkpoint, OpenCheckpoint(reference_flags, CheckpointUse::kWeights));
+  if (checkpoint.config().vocab_size != vocab_size) {
+    return InvalidArgument("a vocabulary of {} is not the model's of {} ({}): compare models of one family",
+                           checkpoint.config().vocab_size, vocab_size, flags.reference);
   }
-  return WriteStdout(DumpJson({{"perplexity", result.perplexity()},
-                               {"standard_error", result.standard_error()},
-                               {"mean_nll", result.mean()},
-                               {"tokens", result.tokens},
-                               {"tokens_scored", result.tokens_scored},
-                               {"windows", result.windows},
-                               {"context", context}}) +
-                     "\n");
+  return std::make_unique<Checkpoint>(std::move(checkpoint));
 }
 
-Status MeasurePerplexity(const PerplexityFlags& flags) {
-  CatchInterrupts();
-  MIMO_ASSIGN_OR_RETURN(const Checkpoint checkpoint, OpenCheckpoint(flags.model, CheckpointUse::kWeights));
+Result<std::vector<TokenId>> ReadTokens(const PerplexityFlags& flags, const Checkpoint& checkpoint) {
   MIMO_ASSIGN_OR_RETURN(const Tokenizer tokenizer, MakeTokenizer(checkpoint));
   MIMO_ASSIGN_OR_RETURN(const std::string text, ReadTextFile(flags.file));
-  const std::vector<TokenId> tokens = tokenizer.Encode(text, AddedTokens::kPlainText);
+  std::vector<TokenId> tokens =
+      tokenizer.Encode(text, flags.special ? AddedTokens::kParse : AddedTokens::kPlainText);
   const uint32_t vocab_size = checkpoint.config().vocab_size;
   if (std::any_of(tokens.begin(), tokens.end(), [&](TokenId token) { return token >= vocab_size; })) {
     return InvalidArgument("the tokenizer has ids beyond the vocabulary of {} ({}): use its own tokenizer",
                            vocab_size, checkpoint.path());
   }
+  return tokens;
+}
+
+Status RunPerplexity(const PerplexityFlags& flags) {
+  CatchInterrupts();
+  MIMO_ASSIGN_OR_RETURN(const Checkpoint checkpoint, OpenCheckpoint(flags.model, CheckpointUse::kWeights));
+  MIMO_ASSIGN_OR_RETURN(const std::vector<TokenId> tokens, ReadTokens(flags, checkpoint));
   // A text shorter than the default window is one window.
   const auto text_tokens = static_cast<uint32_t>(tokens.size());
   const uint32_t context =
@@ -126,8 +108,20 @@ Status MeasurePerplexity(const PerplexityFlags& flags) {
   options.tokens_max = context;
   options.chunk = std::min(kChunkMax, context);
   MIMO_ASSIGN_OR_RETURN(SingleSequence sequence, SingleSequence::Create(checkpoint, options));
-  MIMO_ASSIGN_OR_RETURN(const PerplexityResult result, Measure(sequence, tokens, context));
-  return Print(result, context, flags.json);
+  // Behind the reference's sequence, which reads it.
+  std::unique_ptr<Checkpoint> reference_checkpoint;
+  std::optional<SingleSequence> reference;
+  if (!flags.reference.empty()) {
+    MIMO_ASSIGN_OR_RETURN(reference_checkpoint, OpenReference(flags, checkpoint.config().vocab_size));
+    // What --kv-type rounds counts as the model's.
+    options.kv_type = KvType::kF32;
+    MIMO_ASSIGN_OR_RETURN(reference, SingleSequence::Create(*reference_checkpoint, options));
+  }
+  MIMO_ASSIGN_OR_RETURN(const PerplexityResult result,
+                        MeasurePerplexity(sequence, reference ? &*reference : nullptr, tokens, context));
+  const bool has_reference = reference.has_value();
+  return WriteStdout(flags.json ? DumpJson(ResultJson(result, context, has_reference)) + "\n"
+                                : Text(result, context, has_reference));
 }
 
 }  // namespace
@@ -139,9 +133,13 @@ void AddPerplexityCommand(CLI::App& program, CommandAction* action) {
                                              "--context tokens (default 512), the second "
                                              "half of each is scored");
   AddModelFlags(*command, &flags->model);
-  command->add_option("--file", flags->file, "text file")->required();
+  command->add_option("--file,-f", flags->file, "text file")->required();
+  command->add_option("--reference", flags->reference,
+                      "another model, such as the one in bf16: the KL divergence of the predictions from its "
+                      "own is measured, too (its keys and values are float32)");
+  command->add_flag("--special", flags->special, "control tokens spelled in the text become their ids");
   command->add_flag("--json", flags->json, "one JSON object");
-  command->callback([flags, action] { *action = [flags] { return MeasurePerplexity(*flags); }; });
+  command->callback([flags, action] { *action = [flags] { return RunPerplexity(*flags); }; });
 }
 
 }  // namespace mimo

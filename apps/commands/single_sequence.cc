@@ -34,16 +34,23 @@ Status SingleSequence::Run(std::span<const TokenId> tokens, const Receiver& rece
     return InvalidArgument("{} tokens are more than {}: shorten the input", tokens.size(), tokens_max_);
   }
   for (uint32_t first = 0; first < tokens.size(); first += chunk_) {
-    if (Interrupted()) return MakeError(ErrorCode::kCancelled, "interrupted: the output is incomplete");
-    SequenceChunk chunk;
-    chunk.tokens = tokens.subspan(first, std::min<size_t>(chunk_, tokens.size() - first));
-    chunk.first_position = first;
-    chunk.blocks = blocks_;
-    chunk.logits = LogitsWanted::kAll;
-    MIMO_ASSIGN_OR_RETURN(const std::span<const float> logits, model_.Forward({&chunk, 1}, kv_));
+    const std::span<const TokenId> chunk =
+        tokens.subspan(first, std::min<size_t>(chunk_, tokens.size() - first));
+    MIMO_ASSIGN_OR_RETURN(const std::span<const float> logits, RunChunk(chunk, first, LogitsWanted::kAll));
     MIMO_RETURN_IF_ERROR(receive(first, logits));
   }
   return {};
+}
+
+Result<std::span<const float>> SingleSequence::RunChunk(std::span<const TokenId> tokens,
+                                                        uint32_t first_position, LogitsWanted wanted) {
+  if (Interrupted()) return MakeError(ErrorCode::kCancelled, "interrupted: the output is incomplete");
+  SequenceChunk chunk;
+  chunk.tokens = tokens;
+  chunk.first_position = first_position;
+  chunk.blocks = blocks_;
+  chunk.logits = wanted;
+  return model_.Forward({&chunk, 1}, kv_);
 }
 
 Status SingleSequence::RunMtpHeads(std::span<const TokenId> tokens, uint32_t first_position,

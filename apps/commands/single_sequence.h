@@ -35,6 +35,11 @@ class SingleSequence {
   using Receiver = std::function<Status(uint32_t first_position, std::span<const float> logits)>;
   Status Run(std::span<const TokenId> tokens, const Receiver& receive);
 
+  // One chunk of a sequence whose tokens before `first_position` were computed by the calls before. Logits as
+  // of Model::Forward. Requires: at most chunk() tokens. kCancelled after an interrupt.
+  Result<std::span<const float>> RunChunk(std::span<const TokenId> tokens, uint32_t first_position,
+                                          LogitsWanted wanted);
+
   // Every MTP head over the chunk that the trunk has just computed; to be called by Run's receiver. Head k
   // gets `receive_head(k, logits)` with float32 [count, vocab_size] for the chunk's first `count` positions:
   // those whose token at position + 1 + k is in `tokens`, which are Run's. Not called where there is none.
@@ -43,6 +48,7 @@ class SingleSequence {
                      const HeadReceiver& receive_head);
 
   const Model& model() const { return model_; }
+  uint32_t chunk() const { return chunk_; }
 
  private:
   // `tokens` [count] are those at position + 1 + head. Requires: the positions before were given to the head.

@@ -19,13 +19,19 @@ struct DataFlags {
   GeneratorFlags generator;
   DatasetLimits limits;
   uint64_t num_printed = 0;
+  bool is_rendered = false;
   std::string tokenizer;
   std::string out;
 };
 
-Status PrintConversations(const std::function<Conversation()>& next, uint64_t count) {
-  for (uint64_t i = 0; i < count && !Interrupted(); ++i) {
-    MIMO_RETURN_IF_ERROR(WriteStdout(ConversationText(next()) + "\n"));
+Status PrintConversations(const std::function<Conversation()>& next, const DataFlags& flags) {
+  for (uint64_t i = 0; i < flags.num_printed && !Interrupted(); ++i) {
+    if (!flags.is_rendered) {
+      MIMO_RETURN_IF_ERROR(WriteStdout(ConversationText(next()) + "\n"));
+      continue;
+    }
+    MIMO_ASSIGN_OR_RETURN(const std::string text, ConversationPrompt(next()));
+    MIMO_RETURN_IF_ERROR(WriteStdout(text));
   }
   return {};
 }
@@ -39,7 +45,7 @@ Result<Tokenizer> OpenTokenizer(const std::string& path) {
 Status MakeData(const DataFlags& flags) {
   CatchInterrupts();
   MIMO_ASSIGN_OR_RETURN(const std::function<Conversation()> next, OpenGenerator(flags.generator));
-  if (flags.num_printed > 0) return PrintConversations(next, flags.num_printed);
+  if (flags.num_printed > 0) return PrintConversations(next, flags);
   MIMO_ASSIGN_OR_RETURN(const Tokenizer tokenizer, OpenTokenizer(flags.tokenizer));
   BuilderBar bar("data",
                  flags.limits.num_tokens != 0 ? flags.limits.num_tokens : flags.limits.num_conversations);
@@ -69,6 +75,10 @@ void AddDataCommand(CLI::App& program, CommandAction* action) {
   CLI::Option* print =
       amount->add_option("--print", flags->num_printed, "shows so many as text on stdout, and writes no file")
           ->check(CLI::PositiveNumber);
+  command
+      ->add_flag("--rendered", flags->is_rendered,
+                 "with --print: in the chat template's form, as 'mimo perplexity --special' reads it")
+      ->needs(print);
   amount->require_option(1);
   CLI::Option* out = command->add_option("OUT", flags->out, "file");
   tokenizer->excludes(print);

@@ -48,4 +48,10 @@ std::string ConversationText(const Conversation& conversation) {
   return text;
 }
 
+Result<std::string> ConversationPrompt(const Conversation& conversation) {
+  ChatRequest request = ConversationRequest(conversation, conversation.turns.size());
+  request.add_generation_prompt = false;
+  return ChatTemplate(ChatTemplateKind::kMimoV26).Render(request);
+}
+
 }  // namespace mimo

@@ -27,4 +27,7 @@ Result<DatasetInfo> BuildDataset(const std::function<Conversation()>& next_conve
 // For people: a line per message, calls as NAME {arguments}.
 std::string ConversationText(const Conversation& conversation);
 
+// For a model: the text of the V2.6 template whose tokens BuildDataset writes.
+Result<std::string> ConversationPrompt(const Conversation& conversation);
+
 }  // namespace mimo

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "data/conversation_testutil.h"
+#include "data/render.h"
 
 namespace mimo {
 namespace {
@@ -66,6 +67,15 @@ TEST(ConversationText, ShowsEveryMessage) {
                            "tool: done: Ceiling\n", "assistant: The ceiling light is on.\n"}) {
     EXPECT_THAT(text, testing::HasSubstr(part));
   }
+}
+
+TEST(ConversationPrompt, HasTheTokensOfTheDataset) {
+  const Tokenizer tokenizer = SmallTokenizer();
+  const Result<std::string> text = ConversationPrompt(SmallConversation());
+  const Result<RenderedConversation> rendered =
+      RenderConversation(SmallConversation(), ChatTemplate(ChatTemplateKind::kMimoV26), tokenizer);
+  ASSERT_TRUE(text && rendered);
+  EXPECT_EQ(tokenizer.Encode(*text, AddedTokens::kParse), rendered->tokens);
 }
 
 }  // namespace

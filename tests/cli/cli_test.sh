@@ -195,6 +195,15 @@ expect_equal "run twice" "$(ids "$(cat "$work/stdout")")" "$(ids "$first")"
 seq 1 60 >"$work/numbers"
 expect_exit 0 perplexity --model "$model" --file "$work/numbers" --json --context 16
 expect_match "perplexity" "$(cat "$work/stdout")" '"perplexity":[0-9.]+,'
+expect_exit 0 perplexity --model "$model" --reference "$model" --kv-type f32 --file "$work/numbers" --json --context 16
+expect_match "perplexity, itself as reference" "$(cat "$work/stdout")" '"kl_mean":0\.0,.*"same_top":1\.0,'
+own=$(grep -o '"perplexity":[0-9.]*' "$work/stdout")
+expect_equal "perplexity of the reference" "$(grep -o '_perplexity":[0-9.]*' "$work/stdout")" "_${own#?}"
+expect_exit 0 perplexity --model "$work/q4_k.gguf" --reference "$model" --file "$work/numbers" --context 16
+expect_match "perplexity, reference" "$(cat "$work/stdout")" 'KL divergence 0\.[0-9]*[1-9][0-9]* '
+expect_exit 0 synth --like v2.5 "${small[@]}" --set vocab_size=2048 "$work/wide"
+expect_error 1 "vocabulary of 1024 is not the model's of" perplexity --reference "$model" --file "$work/numbers" \
+  --model "$work/wide"
 printf 'Hi\n/exit\n' | "$mimo" chat --model "$model" -n 3 >"$work/stdout" 2>"$work/stderr" || fail "chat: $(cat "$work/stderr")"
 
 [ $failures -eq 0 ] && echo "all passed"
