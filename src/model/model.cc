@@ -129,6 +129,10 @@ Status Model::Impl::Check(Batch batch) const {
     if (chunk.tokens.empty()) return InvalidArgument("a sequence of the step has no token");
     num_tokens += chunk.tokens.size();
     const uint64_t end = chunk.first_position + chunk.tokens.size();
+    if (chunk.window_begin > chunk.first_position) {
+      return InvalidArgument("a window that begins at {}, after the first token's position {}",
+                             chunk.window_begin, chunk.first_position);
+    }
     if (has_paged_layers && chunk.blocks.size() * uint64_t{kKvBlockTokens} < end) {
       return InvalidArgument("the block table holds {} blocks, too few for {} tokens", chunk.blocks.size(),
                              end);
@@ -152,7 +156,10 @@ void Model::Impl::Begin(Batch batch) {
     const uint32_t row_begin = step.num_tokens;
     for (size_t i = 0; i < batch[chunk].tokens.size(); ++i) {
       const auto position = static_cast<uint32_t>(batch[chunk].first_position + i);
-      step.places[step.num_tokens++] = {.chunk = chunk, .position = position, .row_begin = row_begin};
+      step.places[step.num_tokens++] = {.chunk = chunk,
+                                        .position = position,
+                                        .row_begin = row_begin,
+                                        .window_begin = batch[chunk].window_begin};
     }
   }
   pool.ParallelFor(step.num_tokens, [&](uint32_t token, uint32_t) {
