@@ -41,7 +41,11 @@ Result<std::unique_ptr<Engine>> Engine::Create(Model model, const Tokenizer& tok
       .scheduler = {.context_max = plan.context_max,
                     .sequences_max = effective.sequences_max,
                     .tokens_per_step_max = effective.tokens_per_step_max,
-                    .num_blocks = plan.num_blocks},
+                    .num_blocks = plan.num_blocks,
+                    .prefix_cache = {.is_enabled = effective.prefix_cache.is_enabled,
+                                     .snapshot_bytes_max = plan.snapshot_bytes_max,
+                                     .snapshot_interval_tokens =
+                                         effective.prefix_cache.snapshot_interval_tokens}},
       .queue = effective.queue,
       .queue_time_max = effective.queue_time_max,
       .pacer = {.stretch_max = effective.decode_stretch_max},

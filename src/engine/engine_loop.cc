@@ -38,7 +38,7 @@ EngineLoop::EngineLoop(std::unique_ptr<ModelRunner> runner, const Tokenizer& tok
       runner_(std::move(runner)),
       tokenizer_(tokenizer),
       seed_(SeedOfThisRun()),
-      scheduler_(options.scheduler),
+      scheduler_(options.scheduler, runner_.get()),
       pacer_(options.pacer, options.scheduler.sequences_max),
       sampler_(runner_->config().vocab_size),
       room_(options.queue),
@@ -105,6 +105,10 @@ Engine::Load EngineLoop::load() const {
   load.num_refused = room_.num_refused();
   load.retry_after = room_.TimeToAdmission(Clock::now());
   return load;
+}
+
+uint32_t EngineLoop::CachedTokens(std::span<const TokenId> prompt) const {
+  return scheduler_.prefix_cache().CachedTokens(prompt);
 }
 
 // ---- The engine thread ----
@@ -217,7 +221,9 @@ Result<std::span<const float>> EngineLoop::Forward(std::span<const ScheduledChun
                       .first_position = sequence.num_computed,
                       .blocks = sequence.blocks,
                       .ring = sequence.ring,
-                      .logits = chunk.samples ? LogitsWanted::kLast : LogitsWanted::kNone});
+                      .logits = chunk.samples ? LogitsWanted::kLast : LogitsWanted::kNone,
+                      .cached_end = sequence.start.cached_end,
+                      .window_begin = sequence.start.window_begin});
   }
   return runner_->Forward(batch_);
 }
@@ -254,10 +260,12 @@ void EngineLoop::PublishLoad() {
   load_.waiting = scheduler_.num_waiting();
   load_.num_preemptions = scheduler_.num_preemptions();
   load_.kv_blocks_used = scheduler_.num_blocks() - scheduler_.num_blocks_free();
+  load_.prefix_cache = scheduler_.prefix_cache().stats();
 }
 
 void EngineLoop::FailEverything(const Error& error) {
   LogLine(LogLevel::kError, fmt::format("the engine stops: {}", error.message));
+  scheduler_.StopCaching();  // a step that failed may have left anything in memory
   {
     const std::lock_guard lock(mutex_);
     failure_ = error;  // from here Submit refuses

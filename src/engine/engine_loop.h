@@ -43,6 +43,7 @@ class EngineLoop : public Engine {
   const ModelConfig& config() const override { return runner_->config(); }
   Status Health() const override;
   Load load() const override;
+  uint32_t CachedTokens(std::span<const TokenId> prompt) const override;
 
  private:
   using Clock = std::chrono::steady_clock;

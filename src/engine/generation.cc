@@ -85,6 +85,13 @@ Generation::Generation(GenerationRequest request, EventSink sink, const Generati
   sequence_.priority = request.priority;
 }
 
+void Generation::MarkAdmitted(std::chrono::steady_clock::time_point now) {
+  admitted_at_ = now;
+  usage_.cached_tokens = sequence_.num_computed;
+  usage_.replayed_tokens =
+      std::max(sequence_.start.cached_end, sequence_.num_computed) - sequence_.num_computed;
+}
+
 bool Generation::AcceptLogits(std::span<const float> logits, Sampler& sampler) {
   Result<SampledToken> sampled = sampler.Sample(logits, sampling_, sequence_.tokens.size());
   if (!sampled) {

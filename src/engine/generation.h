@@ -34,8 +34,9 @@ class Generation {
 
   Sequence& sequence() { return sequence_; }
 
-  // Notes the time of the first admission. Requires: not admitted yet.
-  void MarkAdmitted(std::chrono::steady_clock::time_point now) { admitted_at_ = now; }
+  // Notes the time of the first admission and what the prefix cache had. Requires: not admitted yet; no step
+  // since.
+  void MarkAdmitted(std::chrono::steady_clock::time_point now);
   // Chooses the next token from `logits` [vocab_size], appends it and sends the news. True when the
   // generation is over, its last event sent.
   bool AcceptLogits(std::span<const float> logits, Sampler& sampler);
