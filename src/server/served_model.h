@@ -11,6 +11,7 @@
 #include "engine/engine.h"
 #include "server/api_error.h"
 #include "text/chat_template.h"
+#include "text/sampled_turns.h"
 #include "text/tokenizer.h"
 
 namespace mimo {
@@ -24,6 +25,8 @@ struct ServedModel {
   float temperature_default = 1.0F;
   float top_p_default = 0.95F;
   std::unique_ptr<const Tokenizer> tokenizer;
+  // Some ten thousand turns of an agent.
+  std::unique_ptr<SampledTurns> sampled_turns = std::make_unique<SampledTurns>(size_t{64} << 20);
   std::unique_ptr<Engine> engine;  // after the tokenizer: it is destroyed first and uses it until then
 };
 
