@@ -19,6 +19,7 @@
 
 #include "base/status.h"
 #include "base/token_id.h"
+#include "engine/cache_store.h"
 #include "engine/engine_error.h"
 #include "engine/prefix_cache_stats.h"
 #include "engine/sampling_params.h"
@@ -130,6 +131,7 @@ class Engine {
     uint32_t kv_blocks_used = 0;          // by running requests; the prefix cache has what it can of the rest
     uint32_t kv_blocks_total = 0;
     PrefixCacheStats prefix_cache = {};
+    CacheStoreStats cache_store = {};  // its tier on disk
   };
   virtual Load load() const = 0;
 

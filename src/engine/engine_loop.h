@@ -5,6 +5,7 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -53,6 +54,8 @@ class EngineLoop : public Engine {
   bool WaitForMail();
   void TakeMail();
   Status Step();
+  void Arrive(std::unique_ptr<Generation> generation);
+  void ContinueRestores();
   void MarkAdmitted();
   void GiveUpOverdue();
   Result<std::span<const float>> Forward(std::span<const ScheduledChunk> step);
@@ -72,6 +75,12 @@ class EngineLoop : public Engine {
   StepPacer pacer_;
   Sampler sampler_;
   std::unordered_map<uint64_t, std::unique_ptr<Generation>> generations_;
+  // Requests whose texts come back from disk before they wait for their turn, first come, first served.
+  struct Restoring {
+    uint64_t id = 0;
+    PrefixCache::Restore restore;
+  };
+  std::deque<Restoring> restoring_;
   std::vector<SequenceChunk> batch_;
   std::vector<uint64_t> overdue_;
 

@@ -13,7 +13,9 @@ constexpr uint64_t kBytesGivenBackMin = uint64_t{64} << 20;
 }  // namespace
 
 PrefixCache::PrefixCache(uint32_t num_blocks, KvMemory* memory, const PrefixCacheOptions& options)
-    : memory_(memory), options_(options), blocks_(num_blocks), snapshots_(options.snapshot_bytes_max) {}
+    : memory_(memory), options_(options), blocks_(num_blocks), snapshots_(options.snapshot_bytes_max) {
+  if (is_enabled() && options.store != nullptr) disk_.emplace(options.store, *memory_);
+}
 
 PrefixCache::~PrefixCache() = default;
 
@@ -80,10 +82,11 @@ PrefixStart PrefixCache::Begin(const Plan& plan, std::span<const TokenId> tokens
   if (!is_enabled()) return {};
   CountStart(plan, tokens.size());
   if (plan.snapshot_ != nullptr) {
-    const Status imported = memory_->ImportWindow(*plan.snapshot_->bytes, plan.snapshot_->end, ring);
+    const Status imported = memory_->ImportWindow(plan.snapshot_->bytes, plan.snapshot_->end, ring);
     MIMO_CHECK(imported);  // it was exported by the same memory, or checked when it was loaded
     snapshots_.Touch(*plan.snapshot_);
   }
+  if (disk_ && !plan.match_.blocks.empty()) disk_->Touch(*plan.match_.blocks.back());
   for (const PrefixNode* node : plan.match_.blocks) {
     blocks_.Share(node->block);
     blocks->push_back(node->block);
@@ -146,6 +149,7 @@ void PrefixCache::StoreWithWindow(std::span<const TokenId> tokens, std::vector<K
   if (!is_enabled() || tokens.empty()) return;
   const std::lock_guard lock(mutex_);
   PrefixNode* const last = StoreBlocks(tokens, blocks);
+  if (disk_ && kind == SnapshotKind::kTurnEnd) disk_->WriteBlock(*last);
   StoreWindow(*last, static_cast<uint32_t>(tokens.size()), ring, kind);
 }
 
@@ -153,17 +157,24 @@ void PrefixCache::StoreWithWindow(std::span<const TokenId> tokens, std::vector<K
 // and everybody else copies a block that is not whole.
 PrefixNode* PrefixCache::StoreBlocks(std::span<const TokenId> tokens, std::vector<KvBlockId>* blocks) {
   PrefixNode* node = tree_.root();
+  bool is_written = disk_.has_value();  // what is without its beginning on disk is of no use there
   for (size_t begin = 0; begin < tokens.size(); begin += kKvBlockTokens) {
     const auto part = tokens.subspan(begin, std::min<size_t>(kKvBlockTokens, tokens.size() - begin));
     KvBlockId& block = (*blocks)[begin / kKvBlockTokens];
-    const PrefixTree::Inserted inserted = tree_.Insert(*node, part, block);
-    if (inserted.took_block) blocks_.Keep(block);
-    if (inserted.replaced) blocks_.Drop(*inserted.replaced);
-    if (part.size() == kKvBlockTokens) UseBlockOf(*inserted.node, &block);
-    node = inserted.node;
+    Insert(*node, part, &block, &node);
+    if (is_written && part.size() == kKvBlockTokens) is_written = disk_->WriteBlock(*node);
   }
   if (!tokens.empty()) tree_.Touch(*node);
   return node;
+}
+
+void PrefixCache::Insert(PrefixNode& parent, std::span<const TokenId> tokens, KvBlockId* block,
+                         PrefixNode** node) {
+  const PrefixTree::Inserted inserted = tree_.Insert(parent, tokens, *block);
+  if (inserted.took_block) blocks_.Keep(*block);
+  if (inserted.replaced) blocks_.Drop(*inserted.replaced);
+  if (tokens.size() == kKvBlockTokens) UseBlockOf(*inserted.node, block);
+  *node = inserted.node;
 }
 
 // The same text twice is the same keys, to the bit: one copy is enough.
@@ -177,15 +188,17 @@ void PrefixCache::UseBlockOf(const PrefixNode& node, KvBlockId* block) {
 void PrefixCache::StoreWindow(PrefixNode& node, uint32_t end, KvRingId ring, SnapshotKind kind) {
   const uint64_t num_bytes = memory_->WindowBytes(end);
   if (num_bytes == 0) return;
-  if (WindowSnapshot* const known = WindowSnapshots::At(node, end)) {
-    known->kind = std::max(known->kind, kind);
-    snapshots_.Touch(*known);
-    return;
+  WindowSnapshot* snapshot = WindowSnapshots::At(node, end);
+  if (snapshot != nullptr) {
+    snapshot->kind = std::max(snapshot->kind, kind);
+    snapshots_.Touch(*snapshot);
+  } else {
+    if (!snapshots_.Fits(num_bytes)) return;
+    std::vector<std::byte> bytes(num_bytes);
+    memory_->ExportWindow(ring, end, bytes);
+    snapshot = &snapshots_.Add({.node = &node, .end = end, .kind = kind, .bytes = std::move(bytes)});
   }
-  if (!snapshots_.Fits(num_bytes)) return;
-  auto bytes = std::make_shared<std::vector<std::byte>>(num_bytes);
-  memory_->ExportWindow(ring, end, *bytes);
-  snapshots_.Add({.node = &node, .end = end, .kind = kind, .bytes = std::move(bytes)});
+  if (disk_ && kind == SnapshotKind::kTurnEnd) disk_->WriteWindow(*snapshot);
 }
 
 // ---- Blocks ----
@@ -231,6 +244,8 @@ void PrefixCache::Release(std::span<const KvBlockId> blocks) {
   if (memory_ != nullptr && freed.size() * memory_->BlockBytes() >= kBytesGivenBackMin)
     memory_->GiveBack(freed);
 }
+
+CacheStoreStats PrefixCache::disk_stats() const { return disk_ ? disk_->stats() : CacheStoreStats(); }
 
 PrefixCacheStats PrefixCache::stats() const {
   const std::lock_guard lock(mutex_);

@@ -12,15 +12,19 @@
 // docs/decisions/0017-prefix-cache.md.
 
 #include <cstdint>
+#include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "base/status.h"
 #include "base/token_id.h"
+#include "engine/cache_store.h"
 #include "engine/kv_block_allocator.h"
 #include "engine/kv_memory.h"
 #include "engine/prefix_cache_stats.h"
+#include "engine/prefix_disk.h"
 #include "engine/prefix_start.h"
 #include "engine/prefix_tree.h"
 #include "engine/window_snapshots.h"
@@ -34,6 +38,8 @@ struct PrefixCacheOptions {
   // Tokens of a prompt between snapshots on the way. Below the length of a replay more of them save less and
   // less: at 4,096 a branch of Flash at a random place computes 2,050 tokens again instead of 4,950.
   uint32_t snapshot_interval_tokens = 4096;
+  // The tier on disk, or null. Written behind; read by restores.
+  std::shared_ptr<CacheStore> store = {};
 };
 
 // The engine thread calls everything; what is marked may be called by any thread.
@@ -77,6 +83,21 @@ class PrefixCache {
   // Takes the blocks of a sequence. Where that frees much memory, the system gets it back.
   void Release(std::span<const KvBlockId> blocks);
 
+  // A text whose keys come back from disk, a part at a time so that running sequences need not wait for all
+  // of it. Holds the blocks until EndRestore.
+  struct Restore {
+    std::vector<PrefixDiskItem> items;
+    size_t next = 0;                // of items
+    std::vector<KvBlockId> blocks;  // in use by this
+    PrefixNode* node = nullptr;     // the last of them
+  };
+  // What disk has for a sequence of `tokens` and memory has not; none when that would save nothing.
+  std::optional<Restore> BeginRestore(std::span<const TokenId> tokens);
+  // Reads until `bytes_max` are exceeded. True when nothing is left to read: also after an error, which only
+  // means that the rest is computed.
+  bool ContinueRestore(Restore& restore, uint64_t bytes_max);
+  void EndRestore(Restore& restore);
+
   uint32_t num_blocks() const { return blocks_.num_blocks(); }
   // How many Allocate can hand out.
   uint32_t num_available() const { return blocks_.num_free() + blocks_.num_idle(); }
@@ -88,6 +109,8 @@ class PrefixCache {
   uint32_t CachedTokens(std::span<const TokenId> tokens) const;
   // Any thread.
   PrefixCacheStats stats() const;
+  // Any thread. Zeros without a tier on disk.
+  CacheStoreStats disk_stats() const;
 
  private:
   bool is_enabled() const { return memory_ != nullptr && options_.is_enabled; }
@@ -95,6 +118,9 @@ class PrefixCache {
   Plan PlanLocked(std::span<const TokenId> tokens) const;
   void ChooseSnapshot(std::span<const TokenId> tokens, Plan* plan) const;
   PrefixNode* StoreBlocks(std::span<const TokenId> tokens, std::vector<KvBlockId>* blocks);
+  void Insert(PrefixNode& parent, std::span<const TokenId> tokens, KvBlockId* block, PrefixNode** node);
+  bool TakeRestored(Restore& restore, const PrefixDiskItem& item, std::vector<std::byte> bytes);
+  bool TakeRestoredBlock(Restore& restore, const PrefixDiskItem& item, std::span<const std::byte> bytes);
   void UseBlockOf(const PrefixNode& node, KvBlockId* block);
   KvBlockId CopyOrTakeOver(PrefixNode& node);
   void StoreWindow(PrefixNode& node, uint32_t end, KvRingId ring, SnapshotKind kind);
@@ -109,6 +135,7 @@ class PrefixCache {
   KvBlockAllocator blocks_;
   PrefixTree tree_;
   WindowSnapshots snapshots_;
+  std::optional<PrefixDisk> disk_;
   PrefixCacheStats stats_;
 };
 

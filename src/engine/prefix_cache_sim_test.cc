@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "engine/cache_store_testutil.h"
 #include "engine/engine_loop.h"
 #include "engine/engine_sim_testutil.h"
 
@@ -12,7 +13,8 @@ namespace {
 
 class TreeOfRequests {
  public:
-  explicit TreeOfRequests(uint64_t seed) : random_(seed) {
+  // With a folder, the engine restarts now and then and goes on with what it left there.
+  TreeOfRequests(uint64_t seed, std::string directory) : random_(seed), directory_(std::move(directory)) {
     const uint32_t sequences_max = random_.Between(1, 4);
     options_.scheduler = {.context_max = random_.Between(150, 500),
                           .sequences_max = sequences_max,
@@ -25,18 +27,36 @@ class TreeOfRequests {
   }
 
   PrefixCacheStats Run() {
+    PrefixCacheStats all;
+    const int num_lives = directory_.empty() ? 1 : 4;
+    for (int life = 0; life < num_lives; ++life) {
+      const PrefixCacheStats stats = RunOneLife(8 / num_lives);
+      all.tokens_hit += stats.tokens_hit;
+      all.tokens_queried += stats.tokens_queried;
+      all.replays += stats.replays;
+      all.windows_used += stats.windows_used;
+      all.blocks_evicted += stats.blocks_evicted;
+      all.snapshots_evicted += stats.snapshots_evicted;
+      all.blocks_restored += stats.blocks_restored;
+      all.windows_restored += stats.windows_restored;
+    }
+    return all;
+  }
+
+ private:
+  PrefixCacheStats RunOneLife(int num_rounds) {
     FakeModelTrace trace;
     const Tokenizer tokenizer = MakeByteTokenizer();
     FakeModelOptions model{.num_blocks = options_.scheduler.num_blocks,
                            .num_rings = options_.scheduler.sequences_max,
                            .tokens_per_step_max = options_.scheduler.tokens_per_step_max};
-    EngineLoop engine(std::make_unique<FakeModelRunner>(std::move(model), trace), tokenizer, options_);
-    for (int round = 0; round < 8; ++round) RunTogether(engine, random_.Between(1, 5));
-    const Engine::Load load = engine.load();
-    return load.prefix_cache;
+    EngineLoopOptions options = options_;
+    if (!directory_.empty()) options.scheduler.prefix_cache.store = OpenStore(directory_);
+    EngineLoop engine(std::make_unique<FakeModelRunner>(std::move(model), trace), tokenizer, options);
+    for (int round = 0; round < num_rounds; ++round) RunTogether(engine, random_.Between(1, 5));
+    return engine.load().prefix_cache;
   }
 
- private:
   std::vector<TokenId> RandomPrompt() {
     std::vector<TokenId> prompt;
     if (!texts_.empty()) {
@@ -77,6 +97,7 @@ class TreeOfRequests {
   }
 
   Random random_;
+  const std::string directory_;
   EngineLoopOptions options_;
   std::vector<std::vector<TokenId>> texts_;
 };
@@ -85,7 +106,7 @@ TEST(PrefixCacheSimulation, GivesTheTokensOfAColdRun) {
   PrefixCacheStats all;
   for (uint64_t seed = 1; seed <= 100; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
-    const PrefixCacheStats stats = TreeOfRequests(seed).Run();
+    const PrefixCacheStats stats = TreeOfRequests(seed, {}).Run();
     all.tokens_hit += stats.tokens_hit;
     all.tokens_queried += stats.tokens_queried;
     all.replays += stats.replays;
@@ -100,6 +121,21 @@ TEST(PrefixCacheSimulation, GivesTheTokensOfAColdRun) {
   EXPECT_GT(all.windows_used, 200U);
   EXPECT_GT(all.blocks_evicted, 200U);
   EXPECT_GT(all.snapshots_evicted, 200U);
+}
+
+TEST(PrefixCacheSimulation, GivesTheTokensOfAColdRunAcrossRestarts) {
+  uint64_t num_blocks = 0;
+  uint64_t num_windows = 0;
+  for (uint64_t seed = 1; seed <= 30; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    const CacheTestFolder folder;
+    const PrefixCacheStats stats = TreeOfRequests(seed, folder.path()).Run();
+    num_blocks += stats.blocks_restored;
+    num_windows += stats.windows_restored;
+    if (::testing::Test::HasFailure()) break;
+  }
+  EXPECT_GT(num_blocks, 100U);
+  EXPECT_GT(num_windows, 30U);
 }
 
 // An agent: each call brings the whole conversation again and a little more.

@@ -12,6 +12,8 @@ struct PrefixCacheStats {
   uint64_t tokens_replayed = 0;  // of these, in the cache but computed again for the windows
   uint64_t replays = 0;          // from an empty window
   uint64_t windows_used = 0;
+  uint64_t blocks_restored = 0;  // from disk
+  uint64_t windows_restored = 0;
   uint64_t blocks_evicted = 0;
   uint64_t snapshots_evicted = 0;
   uint32_t blocks_kept = 0;  // in the tree, in use or not

@@ -67,6 +67,8 @@ PrefixTree::Inserted PrefixTree::Insert(PrefixNode& parent, std::span<const Toke
     // The node before has the first of the tokens and grows. The order stays: nothing stands between.
     PrefixNode& node = *children[at - 1];
     node.tokens.assign(tokens.begin(), tokens.end());
+    node.has_key = false;
+    node.is_on_disk = false;
     if (node.block.value == block.value) return {.node = &node};
     return {.node = &node, .took_block = true, .replaced = std::exchange(node.block, block)};
   }

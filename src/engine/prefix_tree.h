@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "base/token_id.h"
+#include "engine/prefix_key.h"
 #include "model/kv_storage.h"
 
 namespace mimo {
@@ -34,6 +35,10 @@ struct PrefixNode {
   std::vector<std::unique_ptr<PrefixNode>> children = {};  // ascending by tokens
   std::vector<WindowSnapshot*> snapshots = {};  // that end inside of this block; WindowSnapshots owns them
   uint32_t num_snapshots_below = 0;             // in this node and all after it
+  // PrefixDisk's:
+  PrefixKey key = {};
+  bool has_key = false;
+  bool is_on_disk = false;
 
   uint32_t end() const { return begin + static_cast<uint32_t>(tokens.size()); }
 };

@@ -75,6 +75,7 @@ class Scheduler {
   uint32_t num_decoding() const;
   uint32_t num_blocks() const { return memory_.num_blocks(); }
   uint32_t num_blocks_free() const { return memory_.num_blocks_free(); }
+  PrefixCache& prefix_cache() { return memory_.cache(); }
   const PrefixCache& prefix_cache() const { return memory_.cache(); }
   uint64_t num_preemptions() const { return num_preemptions_; }
 

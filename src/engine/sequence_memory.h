@@ -50,6 +50,7 @@ class SequenceMemory {
   uint32_t num_blocks() const { return cache_.num_blocks(); }
   // Those that no sequence uses.
   uint32_t num_blocks_free() const { return cache_.num_available(); }
+  PrefixCache& cache() { return cache_; }
   const PrefixCache& cache() const { return cache_; }
 
  private:

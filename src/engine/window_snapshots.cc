@@ -41,8 +41,8 @@ bool WindowSnapshots::GoesBefore(const WindowSnapshot& a, const WindowSnapshot& 
 }
 
 WindowSnapshot& WindowSnapshots::Add(WindowSnapshot snapshot) {
-  MIMO_CHECK(Fits(snapshot.bytes->size()) && At(*snapshot.node, snapshot.end) == nullptr);
-  bytes_ += snapshot.bytes->size();
+  MIMO_CHECK(Fits(snapshot.bytes.size()) && At(*snapshot.node, snapshot.end) == nullptr);
+  bytes_ += snapshot.bytes.size();
   snapshots_.push_back(std::make_unique<WindowSnapshot>(std::move(snapshot)));
   WindowSnapshot& added = *snapshots_.back();
   added.node->snapshots.push_back(&added);
@@ -59,7 +59,7 @@ WindowSnapshot& WindowSnapshots::Add(WindowSnapshot snapshot) {
 }
 
 void WindowSnapshots::Remove(WindowSnapshot& snapshot) {
-  bytes_ -= snapshot.bytes->size();
+  bytes_ -= snapshot.bytes.size();
   CountOnBranch(snapshot.node, false);
   std::erase(snapshot.node->snapshots, &snapshot);
   const auto at = std::find_if(snapshots_.begin(), snapshots_.end(),

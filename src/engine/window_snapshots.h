@@ -24,8 +24,8 @@ struct WindowSnapshot {
   uint32_t end = 0;            // the window ends before this position
   SnapshotKind kind = SnapshotKind::kOnTheWay;
   uint64_t last_used = 0;
-  // Shared with whoever writes it to disk.
-  std::shared_ptr<const std::vector<std::byte>> bytes = {};
+  std::vector<std::byte> bytes = {};
+  bool is_on_disk = false;
 };
 
 // Not thread-safe.

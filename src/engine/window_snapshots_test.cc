@@ -14,10 +14,7 @@ class WindowSnapshotsTest : public ::testing::Test {
     return *tree_.Insert(parent, std::vector<TokenId>(kKvBlockTokens, token), {num_blocks_++}).node;
   }
   void Add(PrefixNode& node, uint32_t end, SnapshotKind kind) {
-    snapshots_.Add({.node = &node,
-                    .end = end,
-                    .kind = kind,
-                    .bytes = std::make_shared<const std::vector<std::byte>>(kBytes)});
+    snapshots_.Add({.node = &node, .end = end, .kind = kind, .bytes = std::vector<std::byte>(kBytes)});
   }
   static bool Has(const PrefixNode& node, uint32_t end) { return WindowSnapshots::At(node, end) != nullptr; }
 

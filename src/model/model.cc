@@ -117,6 +117,7 @@ struct Model::Impl {
   ModelOptions options;
   ModelWeights weights;
   PackedWeights packed;  // behind some of the weights
+  bool is_packed = false;
   ThreadPool pool;
   const bool has_paged_layers;
   ForwardStep step;
@@ -220,6 +221,7 @@ Result<Model> Model::Create(const Checkpoint& checkpoint, const ModelOptions& op
   }
   const bool is_packed = kernels->reads_panels && fits && options.observer == nullptr;
   auto impl = std::make_unique<Impl>(checkpoint, std::move(weights), options);
+  impl->is_packed = is_packed;
   if (is_packed) {
     MIMO_ASSIGN_OR_RETURN(impl->packed, PackedWeights::Pack(checkpoint, impl->pool, &impl->weights));
   }
@@ -242,6 +244,7 @@ Model& Model::operator=(Model&&) noexcept = default;
 
 const ModelConfig& Model::config() const { return impl_->config; }
 const ModelOptions& Model::options() const { return impl_->options; }
+bool Model::is_packed() const { return impl_->is_packed; }
 const char* Model::kernel_variant() const { return impl_->step.kernels->name; }
 
 Result<std::span<const float>> Model::Forward(Batch batch, KvStorage& kv) {

@@ -74,6 +74,7 @@ class Model {
   const ModelConfig& config() const;
   const ModelOptions& options() const;
   const char* kernel_variant() const;  // a name of kernels/kernels.h
+  bool is_packed() const;              // whether weights were rearranged, which sums them in another order
 
   // Runs one step and leaves keys and values of the new tokens in `kv`.
   // logits: float32 [rows wanted, vocab_size], in the order of chunks and tokens; overwritten, valid until
