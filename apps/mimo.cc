@@ -28,6 +28,8 @@ void AddCommands(CLI::App& program, CommandAction* action) {
   AddBenchCommand(program, action);
   AddEvalCommand(program, action);
   AddKeysCommand(program, action);
+  AddReplayCommand(program, action);
+  AddCacheCommand(program, action);
   AddPlannedCommands(program, action);
 }
 

@@ -6,7 +6,7 @@
 set -euo pipefail
 
 build_packages=(g++ cmake ninja-build libfmt-dev nlohmann-json3-dev libcpp-httplib-dev libutf8proc-dev
-  libexpected-dev libcli11-dev libtomlplusplus-dev libzstd-dev libssl-dev libsqlite3-dev prometheus-cpp-dev)
+  libexpected-dev libcli11-dev libtomlplusplus-dev libzstd-dev libssl-dev libxxhash-dev libsqlite3-dev prometheus-cpp-dev)
 check_packages=(libgtest-dev libgmock-dev libbenchmark-dev clang clang-format clang-tidy libclang-rt-14-dev
   python3 python3-venv chromium chromium-driver fonts-noto-color-emoji)
 # libgloo-dev: libtorch's header for several processes includes it.

@@ -40,6 +40,8 @@ void AddImatrixCommand(CLI::App& program, CommandAction* action);
 void AddBenchCommand(CLI::App& program, CommandAction* action);
 void AddEvalCommand(CLI::App& program, CommandAction* action);
 void AddKeysCommand(CLI::App& program, CommandAction* action);
+void AddReplayCommand(CLI::App& program, CommandAction* action);
+void AddCacheCommand(CLI::App& program, CommandAction* action);
 // The commands that this version does not have: they fail with a message that says so.
 void AddPlannedCommands(CLI::App& program, CommandAction* action);
 

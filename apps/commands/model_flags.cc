@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "apps/commands/byte_size.h"
 #include "apps/commands/config_file.h"
 
 namespace mimo {
@@ -29,8 +30,17 @@ void AddModelFlags(CLI::App& command, ModelFlags* flags) {
   add("--kv-type", flags->kv_type, "number format of the KV cache: f32, bf16, q8_0, q4_0")
       ->check(CLI::IsMember({"f32", "bf16", "q8_0", "q4_0"}));
   add("--memory", flags->memory, "limit on resident memory (not in this version)");
-  add("--cache-dir", flags->cache_dir, "prefix cache on disk (not in this version)");
-  add("--cache-disk", flags->cache_disk, "size of the prefix cache on disk (not in this version)");
+  add("--cache-dir", flags->cache_dir, "folder of the prefix cache on disk; without it there is none");
+  add("--cache-disk", flags->cache_disk, "what the prefix cache may take on disk")
+      ->check(CheckByteSize)
+      ->capture_default_str();
+  add("--prefix-cache", flags->prefix_cache, "on, or off: every prompt is computed whole")
+      ->check(CLI::IsMember({"on", "off"}))
+      ->capture_default_str();
+  add("--cache-memory", flags->cache_memory,
+      "memory for keys and values, of running requests and the prefix cache together; default: a share of "
+      "what is free")
+      ->check(CheckByteSize);
   add("--draft", flags->draft, "multi-token prediction: auto, off, or a number (not in this version)");
   add("--device", flags->device, "cpu (cuda:0: not in this version)");
   add("--override", flags->overrides, "KEY=VALUE: replaces a key of config.json at load; repeatable")
@@ -51,8 +61,6 @@ tl::unexpected<Error> NotYet(std::string_view flag, std::string_view value, std:
 
 Status CheckModelFlags(const ModelFlags& flags) {
   if (!flags.memory.empty()) return NotYet("--memory", flags.memory, "leave it out");
-  if (!flags.cache_dir.empty()) return NotYet("--cache-dir", flags.cache_dir, "leave it out");
-  if (!flags.cache_disk.empty()) return NotYet("--cache-disk", flags.cache_disk, "leave it out");
   if (flags.draft != "auto" && flags.draft != "off" && flags.draft != "0")
     return NotYet("--draft", flags.draft, "use off");
   if (flags.device != "cpu") return NotYet("--device", flags.device, "use cpu");

@@ -22,8 +22,10 @@ struct ModelFlags {
   uint32_t context = 0;  // 0 = the command's own default
   std::string kv_type = "bf16";
   std::string memory;
-  std::string cache_dir;
-  std::string cache_disk;
+  std::string cache_dir;  // of the prefix cache on disk; empty = none
+  std::string cache_disk = "16G";
+  std::string prefix_cache = "on";
+  std::string cache_memory;  // for keys and values; empty = a share of the free memory
   std::string draft = "auto";
   std::string device = "cpu";
   std::vector<std::string> overrides;  // KEY=VALUE

@@ -4,10 +4,12 @@
 
 #include <utility>
 
+#include "apps/commands/byte_size.h"
 #include "apps/commands/machine_memory.h"
 #include "base/log.h"
 #include "model/model.h"
 #include "text/builtin_vocabulary.h"
+#include "weights/checkpoint_fingerprint.h"
 #include "weights/default_model.h"
 
 namespace mimo {
@@ -36,6 +38,18 @@ ChatTemplateKind PublishedTemplate(const Checkpoint& checkpoint) {
     if (router != nullptr && router->type == StoredType::kBf16) return ChatTemplateKind::kMimoV26;
   }
   return ChatTemplateKind::kMimoV25;
+}
+
+Status ApplyCacheFlags(const ModelFlags& flags, const Checkpoint& checkpoint, EngineOptions* options) {
+  options->prefix_cache.is_enabled = flags.prefix_cache == "on";
+  if (!flags.cache_memory.empty()) {
+    MIMO_ASSIGN_OR_RETURN(options->kv_memory_bytes_max, ParseByteSize(flags.cache_memory));
+  }
+  if (flags.cache_dir.empty()) return {};
+  options->prefix_cache.disk_directory = flags.cache_dir;
+  MIMO_ASSIGN_OR_RETURN(options->prefix_cache.disk_bytes_max, ParseByteSize(flags.cache_disk));
+  options->prefix_cache.model_fingerprint = CheckpointFingerprint(checkpoint);
+  return {};
 }
 
 }  // namespace
@@ -105,6 +119,7 @@ Result<ModelSession> OpenModelSession(const ModelFlags& flags, EngineOptions opt
   options.context_max = flags.context;
   options.tokens_per_step_max = model_options.tokens_per_step_max;
   options.kv_type = KvTypeOf(flags);
+  MIMO_RETURN_IF_ERROR(ApplyCacheFlags(flags, *session.checkpoint, &options));
   MIMO_ASSIGN_OR_RETURN(session.engine, Engine::Create(std::move(model), *session.tokenizer, options));
   return session;
 }

@@ -5,7 +5,7 @@
 namespace mimo {
 
 void AddPlannedCommands(CLI::App& program, CommandAction* action) {
-  for (const char* name : {"replay", "cache", "batch"}) {
+  for (const char* name : {"batch"}) {
     CLI::App* command = program.add_subcommand(name, "not implemented in this version");
     command->group("");  // not listed under --help
     command->allow_extras();

@@ -13,12 +13,15 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "base/status.h"
 #include "base/token_id.h"
+#include "engine/cache_store.h"
 #include "engine/engine_error.h"
+#include "engine/prefix_cache_stats.h"
 #include "engine/sampling_params.h"
 #include "engine/waiting_room.h"
 #include "model/model.h"
@@ -47,7 +50,9 @@ enum class FinishReason { kStop, kLength, kCancelled, kError };
 
 struct GenerationUsage {
   uint32_t prompt_tokens = 0;
-  uint32_t cached_tokens = 0;  // of the prompt, taken from a cache
+  uint32_t cached_tokens = 0;  // of the prompt, not computed because the prefix cache had them
+  uint32_t replayed_tokens =
+      0;  // of the prompt, in the cache but computed again for the windows of sliding layers
   uint32_t completion_tokens = 0;
   std::chrono::nanoseconds queue_time{0};
   std::chrono::nanoseconds prefill_time{0};
@@ -70,6 +75,18 @@ struct RequestId {
   uint64_t value;
 };
 
+// Texts that were computed before are not computed again while there is memory for them
+// (engine/prefix_cache.h), or a place on disk (engine/cache_store.h).
+struct PrefixCacheSettings {
+  bool is_enabled = true;
+  uint32_t snapshot_interval_tokens = 4096;  // as PrefixCacheOptions
+  std::string disk_directory = {};           // empty: nothing is kept on disk
+  uint64_t disk_bytes_max = uint64_t{16} << 30;
+  // Of the weights, a line "name: value" each: keys of other weights are of no use. The engine adds what else
+  // keys depend on.
+  std::string model_fingerprint = {};
+};
+
 struct EngineOptions {
   uint32_t context_max = 0;     // tokens of one sequence; 0 = the model's, bounded by memory for KV
   uint32_t sequences_max = 16;  // running at once; at most tokens_per_step_max
@@ -79,7 +96,8 @@ struct EngineOptions {
   uint32_t tokens_per_step_max = 512;  // shared by the sequences of a step; at most the model's
   double decode_stretch_max = 2.0;     // see StepPacerOptions::stretch_max
   KvType kv_type = KvType::kBf16;
-  uint64_t kv_memory_bytes_max = 0;                  // 0 = a share of this machine's free memory
+  uint64_t kv_memory_bytes_max = 0;  // 0 = a share of this machine's free memory
+  PrefixCacheSettings prefix_cache = {};
   std::chrono::milliseconds step_time_max{300'000};  // a longer step makes Health report an error
 };
 
@@ -114,10 +132,16 @@ class Engine {
     uint64_t num_preemptions = 0;         // since the start, as the next one
     uint64_t num_refused = 0;             // by a limit of the queue
     std::chrono::seconds retry_after{1};  // when somebody who is refused now should try again
-    uint32_t kv_blocks_used = 0;
+    uint32_t kv_blocks_used = 0;          // by running requests; the prefix cache has what it can of the rest
     uint32_t kv_blocks_total = 0;
+    PrefixCacheStats prefix_cache = {};
+    CacheStoreStats cache_store = {};  // its tier on disk
   };
   virtual Load load() const = 0;
+
+  // How many tokens of `prompt` a request that was admitted now would not have to compute. A forecast: what a
+  // request has found is in the usage of each of its events.
+  virtual uint32_t CachedTokens(std::span<const TokenId> /*prompt*/) const { return 0; }
 };
 
 }  // namespace mimo

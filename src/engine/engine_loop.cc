@@ -1,5 +1,6 @@
 #include "engine/engine_loop.h"
 
+#include <algorithm>
 #include <random>
 #include <utility>
 
@@ -8,6 +9,9 @@
 
 namespace mimo {
 namespace {
+
+// Some ten milliseconds of a fast disk.
+constexpr uint64_t kRestoreSliceBytes = uint64_t{32} << 20;
 
 // How often an idle engine thread shows that it lives, and after how much silence it counts as dead.
 constexpr std::chrono::milliseconds kIdleBeat{500};
@@ -38,7 +42,7 @@ EngineLoop::EngineLoop(std::unique_ptr<ModelRunner> runner, const Tokenizer& tok
       runner_(std::move(runner)),
       tokenizer_(tokenizer),
       seed_(SeedOfThisRun()),
-      scheduler_(options.scheduler),
+      scheduler_(options.scheduler, runner_.get()),
       pacer_(options.pacer, options.scheduler.sequences_max),
       sampler_(runner_->config().vocab_size),
       room_(options.queue),
@@ -115,6 +119,10 @@ Engine::Load EngineLoop::load() const {
   return load;
 }
 
+uint32_t EngineLoop::CachedTokens(std::span<const TokenId> prompt) const {
+  return scheduler_.prefix_cache().CachedTokens(prompt);
+}
+
 // ---- The engine thread ----
 
 void EngineLoop::Run() {
@@ -151,9 +159,7 @@ void EngineLoop::TakeMail() {
     load_.waiting += static_cast<uint32_t>(submitted.size());
   }
   for (std::unique_ptr<Generation>& generation : submitted) {
-    scheduler_.Enqueue(&generation->sequence());
-    const uint64_t id = generation->sequence().id;
-    generations_.emplace(id, std::move(generation));
+    Arrive(std::move(generation));
   }
   for (const uint64_t id : cancelled) {
     if (!generations_.contains(id)) continue;  // it has ended meanwhile
@@ -161,7 +167,29 @@ void EngineLoop::TakeMail() {
   }
 }
 
+void EngineLoop::Arrive(std::unique_ptr<Generation> generation) {
+  Sequence& sequence = generation->sequence();
+  generations_.emplace(sequence.id, std::move(generation));
+  if (auto restore = scheduler_.prefix_cache().BeginRestore(sequence.tokens)) {
+    restoring_.push_back({sequence.id, *std::move(restore)});
+  } else {
+    scheduler_.Enqueue(&sequence);
+  }
+}
+
+// A slice of what is to be read: running sequences wait for it, so it is short.
+void EngineLoop::ContinueRestores() {
+  if (restoring_.empty()) return;
+  PrefixCache& cache = scheduler_.prefix_cache();
+  Restoring& first = restoring_.front();
+  if (!cache.ContinueRestore(first.restore, kRestoreSliceBytes)) return;
+  cache.EndRestore(first.restore);
+  scheduler_.Enqueue(&generations_.at(first.id)->sequence());
+  restoring_.pop_front();
+}
+
 Status EngineLoop::Step() {
+  ContinueRestores();
   const Clock::time_point began_at = Clock::now();
   scheduler_.AdmitSequences();  // waiting -> running, while KV blocks and rings last
   MarkAdmitted();
@@ -237,7 +265,9 @@ Result<std::span<const float>> EngineLoop::Forward(std::span<const ScheduledChun
                       .first_position = sequence.num_computed,
                       .blocks = sequence.blocks,
                       .ring = sequence.ring,
-                      .logits = chunk.samples ? LogitsWanted::kLast : LogitsWanted::kNone});
+                      .logits = chunk.samples ? LogitsWanted::kLast : LogitsWanted::kNone,
+                      .cached_end = sequence.start.cached_end,
+                      .window_begin = sequence.start.window_begin});
   }
   return runner_->Forward(batch_);
 }
@@ -260,7 +290,14 @@ std::unique_ptr<Generation> EngineLoop::TakeOut(uint64_t id) {
   const auto position = generations_.find(id);
   std::unique_ptr<Generation> generation = std::move(position->second);
   generations_.erase(position);
-  scheduler_.Remove(&generation->sequence());
+  const auto restoring = std::find_if(restoring_.begin(), restoring_.end(),
+                                      [id](const Restoring& candidate) { return candidate.id == id; });
+  if (restoring != restoring_.end()) {
+    scheduler_.prefix_cache().EndRestore(restoring->restore);
+    restoring_.erase(restoring);
+  } else {
+    scheduler_.Remove(&generation->sequence());
+  }
   if (!generation->was_admitted()) {
     const std::lock_guard lock(mutex_);
     room_.Leave(generation->sequence().owner, generation->prompt_tokens());
@@ -271,13 +308,16 @@ std::unique_ptr<Generation> EngineLoop::TakeOut(uint64_t id) {
 void EngineLoop::PublishLoad() {
   const std::lock_guard lock(mutex_);
   load_.running = scheduler_.num_running();
-  load_.waiting = scheduler_.num_waiting();
+  load_.waiting = scheduler_.num_waiting() + static_cast<uint32_t>(restoring_.size());
   load_.num_preemptions = scheduler_.num_preemptions();
   load_.kv_blocks_used = scheduler_.num_blocks() - scheduler_.num_blocks_free();
+  load_.prefix_cache = scheduler_.prefix_cache().stats();
+  load_.cache_store = scheduler_.prefix_cache().disk_stats();
 }
 
 void EngineLoop::FailEverything(const Error& error) {
   LogLine(LogLevel::kError, fmt::format("the engine stops: {}", error.message));
+  scheduler_.StopCaching();  // a step that failed may have left anything in memory
   {
     const std::lock_guard lock(mutex_);
     failure_ = error;  // from here Submit refuses

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -44,6 +45,7 @@ class EngineLoop : public Engine {
   const ModelConfig& config() const override { return runner_->config(); }
   Status Health() const override;
   Load load() const override;
+  uint32_t CachedTokens(std::span<const TokenId> prompt) const override;
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -53,6 +55,8 @@ class EngineLoop : public Engine {
   bool WaitForMail();
   void TakeMail();
   Status Step();
+  void Arrive(std::unique_ptr<Generation> generation);
+  void ContinueRestores();
   void MarkAdmitted();
   void GiveUpOverdue();
   void BeginMasks(std::span<const ScheduledChunk> step);
@@ -74,6 +78,12 @@ class EngineLoop : public Engine {
   StepPacer pacer_;
   Sampler sampler_;
   std::unordered_map<uint64_t, std::unique_ptr<Generation>> generations_;
+  // Requests whose texts come back from disk before they wait for their turn, first come, first served.
+  struct Restoring {
+    uint64_t id = 0;
+    PrefixCache::Restore restore;
+  };
+  std::deque<Restoring> restoring_;
   std::vector<SequenceChunk> batch_;
   std::vector<uint64_t> overdue_;
   GrammarMasks masks_;

@@ -4,31 +4,14 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <map>
 #include <thread>
 
 #include "engine/engine_loop.h"
-#include "engine/engine_testutil.h"
-#include "engine/sampler.h"
+#include "engine/engine_sim_testutil.h"
 
 namespace mimo {
 namespace {
-
-using Outcome = EventCollector::Outcome;
-
-class Random {
- public:
-  explicit Random(uint64_t seed) : seed_(seed) {}
-  // Uniform in [low, high].
-  uint32_t Between(uint32_t low, uint32_t high) {
-    return low + static_cast<uint32_t>(ScaleToBound(RandomBits(seed_, draws_++), high - low + 1));
-  }
-
- private:
-  const uint64_t seed_;
-  uint64_t draws_ = 0;
-};
 
 GenerationRequest RandomRequest(Random& random, uint32_t context_max) {
   GenerationRequest request;
@@ -48,42 +31,6 @@ GenerationRequest RandomRequest(Random& random, uint32_t context_max) {
   request.owner = std::string(1, static_cast<char>(random.Between('a', 'c')));
   request.priority = random.Between(0, 3) == 0 ? static_cast<int32_t>(random.Between(0, 2)) - 1 : 0;
   return request;
-}
-
-// The tokens of a request by the definition: no scheduler, no cache, no thread.
-std::vector<TokenId> TokensByDefinition(const GenerationRequest& request, uint32_t context_max) {
-  Sampler sampler(kTestVocabSize);
-  SamplingState state(request.sampling, 0, request.prompt, kTestVocabSize);
-  std::vector<TokenId> text = request.prompt;
-  std::vector<TokenId> output;
-  size_t length_max = std::max<size_t>(1, context_max - request.prompt.size());
-  if (request.max_tokens != 0) length_max = std::min<size_t>(length_max, request.max_tokens);
-  while (output.size() < length_max) {
-    const TokenId token = sampler.Sample(HashLogits(text), state, text.size()).value().token;
-    state.CountToken(token);
-    text.push_back(token);
-    output.push_back(token);
-    if (token == kEndToken && !request.ignore_eos) break;
-  }
-  return output;
-}
-
-bool StartsWith(const std::vector<TokenId>& whole, const std::vector<TokenId>& start) {
-  return start.size() <= whole.size() && std::equal(start.begin(), start.end(), whole.begin());
-}
-
-void ExpectSameAsAlone(const GenerationRequest& request, const Outcome& outcome, uint32_t context_max) {
-  const std::vector<TokenId> expected = TokensByDefinition(request, context_max);
-  EXPECT_TRUE(StartsWith(expected, outcome.tokens));
-  const bool cut_short = outcome.finish == FinishReason::kCancelled || !outcome.stop_string.empty();
-  if (!cut_short) {
-    EXPECT_EQ(outcome.tokens.size(), expected.size());
-    const bool ends = expected.back() == kEndToken && !request.ignore_eos;
-    EXPECT_EQ(outcome.finish, ends ? FinishReason::kStop : FinishReason::kLength);
-  }
-  for (const std::string& stop : request.stop_strings) {
-    EXPECT_EQ(outcome.text.find(stop), std::string::npos);
-  }
 }
 
 struct Plan {
@@ -132,7 +79,7 @@ class Simulation {
     uint32_t num_admissible = 0;
     for (size_t i = 0; i < plans_.size(); ++i) {
       SubmitIfLate(i);
-      const Outcome& outcome = collectors_[i].Wait();
+      const EventCollector::Outcome& outcome = collectors_[i].Wait();
       SCOPED_TRACE("request " + std::to_string(i));
       ExpectSameAsAlone(plans_[i].request, outcome, options_.scheduler.context_max);
       if (!outcome.tokens.empty()) ++num_admissible;
@@ -224,7 +171,8 @@ class BackloggedOwners {
     const uint32_t sequences_max = random_.Between(1, 8);
     options_.scheduler = {.context_max = 400,
                           .sequences_max = sequences_max,
-                          .tokens_per_step_max = random_.Between(sequences_max, 64)};
+                          .tokens_per_step_max = random_.Between(sequences_max, 64),
+                          .prefix_cache = {.is_enabled = false}};  // every token has to be paid
     options_.scheduler.num_blocks = KvBlocksFor(400) * random_.Between(1, sequences_max);
     for (Owner& owner : owners_) {
       owner.prompt_tokens_max = random_.Between(1, 300);

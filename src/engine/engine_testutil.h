@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "engine/engine.h"
+#include "engine/fake_layers_testutil.h"
 #include "engine/model_runner.h"
 #include "engine/sampling_random.h"
 #include "text/tokenizer.h"
@@ -80,7 +81,8 @@ inline LogitsFunction ScriptedLogits(size_t prompt_tokens, std::vector<TokenId> 
 // What the fake model saw; outlives the engine.
 struct FakeModelTrace {
   std::atomic<uint32_t> num_steps{0};
-  std::atomic<uint32_t> num_starts{0};  // chunks at position 0: admissions, those after preemptions included
+  std::atomic<uint32_t> num_starts{0};  // of sequences, at any position: also those that come back
+  std::atomic<uint64_t> num_tokens{0};  // computed
 };
 
 struct FakeModelOptions {
@@ -93,13 +95,14 @@ struct FakeModelOptions {
 };
 
 // Reads every text back from its blocks, so a block given to two sequences, or a wrong table, changes tokens.
+// What FakeLayers compute is compared with a cold run, so a wrong window fails the test.
 class FakeModelRunner : public ModelRunner {
  public:
   FakeModelRunner(FakeModelOptions options, FakeModelTrace& trace)
       : options_(std::move(options)),
         trace_(trace),
-        memory_(size_t{options_.num_blocks} * kKvBlockTokens),
-        ring_lengths_(options_.num_rings) {
+        layers_(options_.num_blocks, options_.num_rings),
+        ring_ends_(options_.num_rings, kNowhere) {
     config_.vocab_size = kTestVocabSize;
     config_.eos_token_ids = {kEndToken};
   }
@@ -118,28 +121,47 @@ class FakeModelRunner : public ModelRunner {
     }
     EXPECT_FALSE(batch.empty());
     EXPECT_LE(num_tokens, options_.tokens_per_step_max);
+    trace_.num_tokens += num_tokens;
     return std::span<const float>(logits_);
   }
 
+  uint32_t WindowReplayTokens() const override { return layers_.WindowReplayTokens(); }
+  uint32_t FirstPositionOfWindow(uint32_t end) const override { return layers_.FirstPositionOfWindow(end); }
+  uint64_t BlockBytes() const override { return layers_.BlockBytes(); }
+  uint64_t WindowBytes(uint32_t end) const override { return layers_.WindowBytes(end); }
+  void CopyBlock(KvBlockId from, KvBlockId to) override { layers_.CopyBlock(from, to); }
+  void ExportBlock(KvBlockId block, std::span<std::byte> out) const override {
+    layers_.ExportBlock(block, out);
+  }
+  Status ImportBlock(std::span<const std::byte> bytes, KvBlockId block) override {
+    return layers_.ImportBlock(bytes, block);
+  }
+  void ExportWindow(KvRingId ring, uint32_t end, std::span<std::byte> out) const override {
+    layers_.ExportWindow(ring, end, out);
+  }
+  Status ImportWindow(std::span<const std::byte> bytes, uint32_t end, KvRingId ring) override {
+    ring_ends_.at(ring.value) = kNowhere;
+    return layers_.ImportWindow(bytes, end, ring);
+  }
+  void GiveBack(std::span<const KvBlockId> blocks) override { layers_.GiveBack(blocks); }
+
  private:
+  static constexpr uint32_t kNowhere = UINT32_MAX;
+
   void RunChunk(const SequenceChunk& chunk) {
-    if (chunk.first_position == 0) {
-      ++trace_.num_starts;
-      ring_lengths_.at(chunk.ring.value) = 0;
-    }
     EXPECT_FALSE(chunk.tokens.empty());
-    EXPECT_EQ(ring_lengths_.at(chunk.ring.value), chunk.first_position) << "the ring holds another text";
-    const auto slot = [&](size_t position) -> TokenId& {
-      const size_t block = chunk.blocks[position / kKvBlockTokens].value;
-      return memory_.at(block * kKvBlockTokens + position % kKvBlockTokens);
-    };
-    const size_t end = chunk.first_position + chunk.tokens.size();
+    uint32_t& ring_end = ring_ends_.at(chunk.ring.value);
+    if (chunk.first_position != ring_end) ++trace_.num_starts;
+    const auto end = static_cast<uint32_t>(chunk.first_position + chunk.tokens.size());
     ASSERT_GE(chunk.blocks.size() * kKvBlockTokens, end);
-    for (size_t i = 0; i < chunk.tokens.size(); ++i) slot(chunk.first_position + i) = chunk.tokens[i];
-    ring_lengths_.at(chunk.ring.value) = static_cast<uint32_t>(end);
+    const uint64_t computed = layers_.Run(chunk);
+    ring_end = end;
     if (chunk.logits == LogitsWanted::kNone) return;
     std::vector<TokenId> text(end);
-    for (size_t position = 0; position < end; ++position) text[position] = slot(position);
+    for (uint32_t position = 0; position < end; ++position) {
+      text[position] = layers_.TokenAt(chunk.blocks, position);
+    }
+    EXPECT_EQ(computed, FakeLayers::RunCold(text)) << "not what a cold run gives at position " << end - 1;
     const std::vector<float> row = options_.logits(text);
     logits_.insert(logits_.end(), row.begin(), row.end());
   }
@@ -147,8 +169,8 @@ class FakeModelRunner : public ModelRunner {
   FakeModelOptions options_;
   FakeModelTrace& trace_;
   ModelConfig config_;
-  std::vector<TokenId> memory_;
-  std::vector<uint32_t> ring_lengths_;
+  FakeLayers layers_;
+  std::vector<uint32_t> ring_ends_;
   std::vector<float> logits_;
 };
 

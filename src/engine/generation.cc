@@ -89,6 +89,13 @@ Generation::Generation(GenerationRequest request, EventSink sink, const Generati
   sequence_.priority = request.priority;
 }
 
+void Generation::MarkAdmitted(std::chrono::steady_clock::time_point now) {
+  admitted_at_ = now;
+  usage_.cached_tokens = sequence_.num_computed;
+  usage_.replayed_tokens =
+      std::max(sequence_.start.cached_end, sequence_.num_computed) - sequence_.num_computed;
+}
+
 // Stop tokens are not the grammar's: they are possible exactly where the text may end.
 void Generation::PrepareMask() {
   mask_status_ = matcher_->FillMask(&mask_);

@@ -37,8 +37,9 @@ class Generation {
 
   Sequence& sequence() { return sequence_; }
 
-  // Notes the time of the first admission. Requires: not admitted yet.
-  void MarkAdmitted(std::chrono::steady_clock::time_point now) { admitted_at_ = now; }
+  // Notes the time of the first admission and what the prefix cache had. Requires: not admitted yet; no step
+  // since.
+  void MarkAdmitted(std::chrono::steady_clock::time_point now);
   bool has_grammar() const { return matcher_.has_value(); }
   // Finds the tokens that the grammar allows next, for the AcceptLogits that follows. May run on another
   // thread while nothing else uses this.

@@ -12,6 +12,11 @@ namespace {
 
 constexpr uint64_t kMemoryShareDivisor = 4;
 
+// Windows for the prefix cache, of what the rings leave. A turn of an agent brings some hundred tokens and
+// two windows, of which the last one of its conversation is what the next turn needs; the keys of all the
+// tokens are needed as well.
+constexpr uint64_t kSnapshotShareDivisor = 4;
+
 }  // namespace
 
 Result<KvPlan> PlanKvMemory(const ModelConfig& config, const EngineOptions& options,
@@ -27,11 +32,18 @@ Result<KvPlan> PlanKvMemory(const ModelConfig& config, const EngineOptions& opti
   const uint64_t ring_bytes = options.sequences_max * KvStorage::BytesPerRing(config, options.kv_type);
   const uint64_t block_bytes = kKvBlockTokens * KvStorage::BytesPerToken(config, options.kv_type);
 
-  // All sequences at their longest never use more than this.
+  const uint64_t rest = budget - std::min(budget, ring_bytes);
+  const bool is_caching = options.prefix_cache.is_enabled;
+  const uint64_t snapshot_share = is_caching ? rest / kSnapshotShareDivisor : 0;
+
+  // All sequences at their longest never use more than this; a cache finds a use for any number.
   const uint64_t blocks_useful = uint64_t{options.sequences_max} * KvBlocksFor(model_max);
-  uint64_t blocks_fit = budget > ring_bytes ? blocks_useful : 0;
-  if (block_bytes > 0 && budget > ring_bytes) {
-    blocks_fit = std::min(blocks_useful, (budget - ring_bytes) / block_bytes);
+  uint64_t blocks_fit = rest > 0 ? blocks_useful : 0;
+  uint64_t blocks_beside_snapshots = blocks_fit;
+  if (block_bytes > 0) {
+    blocks_fit = rest / block_bytes;
+    blocks_beside_snapshots = (rest - snapshot_share) / block_bytes;
+    if (!is_caching) blocks_beside_snapshots = std::min(blocks_beside_snapshots, blocks_useful);
   }
   const uint64_t blocks_wanted = KvBlocksFor(std::max(options.context_max, 1U));
   if (is_limited && blocks_fit < blocks_wanted) {
@@ -41,15 +53,20 @@ Result<KvPlan> PlanKvMemory(const ModelConfig& config, const EngineOptions& opti
   }
   // Without a stated limit the quarter is a guess, and a wrong one must not keep a small machine from
   // starting.
-  uint64_t num_blocks = std::max(blocks_fit, blocks_wanted);
+  uint64_t num_blocks = std::max(blocks_beside_snapshots, blocks_wanted);
   KvPlan plan;
   plan.context_max = options.context_max;
   if (plan.context_max == 0) {
     plan.context_max = static_cast<uint32_t>(std::min<uint64_t>(model_max, num_blocks * kKvBlockTokens));
   }
-  num_blocks = std::min(num_blocks, uint64_t{options.sequences_max} * KvBlocksFor(plan.context_max));
+  if (!is_caching) {
+    num_blocks = std::min(num_blocks, uint64_t{options.sequences_max} * KvBlocksFor(plan.context_max));
+  }
   plan.num_blocks =
       static_cast<uint32_t>(std::min<uint64_t>(num_blocks, std::numeric_limits<uint32_t>::max()));
+  plan.snapshot_bytes_max = snapshot_share;
+  // The context was asked for by name, a number of windows was not.
+  if (is_limited) plan.snapshot_bytes_max = std::min(snapshot_share, rest - num_blocks * block_bytes);
   return plan;
 }
 

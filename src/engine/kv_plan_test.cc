@@ -25,7 +25,15 @@ ModelConfig SmallConfig() {
 TEST(KvPlan, UsesTheModelsContextWhenMemoryIsPlentiful) {
   const KvPlan plan = PlanKvMemory(SmallConfig(), {.sequences_max = 2}, 64 * kGibibyte).value();
   EXPECT_EQ(plan.context_max, 100'000U);
+  EXPECT_GT(plan.num_blocks, 2 * KvBlocksFor(100'000)) << "more than sequences need is room for the cache";
+  EXPECT_GT(plan.snapshot_bytes_max, kGibibyte);
+}
+
+TEST(KvPlan, TakesWhatSequencesNeedWhereNothingIsCached) {
+  const EngineOptions options{.sequences_max = 2, .prefix_cache = {.is_enabled = false}};
+  const KvPlan plan = PlanKvMemory(SmallConfig(), options, 64 * kGibibyte).value();
   EXPECT_EQ(plan.num_blocks, 2 * KvBlocksFor(100'000));
+  EXPECT_EQ(plan.snapshot_bytes_max, 0U);
 }
 
 TEST(KvPlan, BoundsTheContextByTheMemory) {
@@ -35,7 +43,8 @@ TEST(KvPlan, BoundsTheContextByTheMemory) {
   EXPECT_EQ(plan.context_max, plan.num_blocks * kKvBlockTokens);
   EXPECT_LT(plan.context_max, 100'000U);
   const uint64_t bytes = 2 * KvStorage::BytesPerRing(config, KvType::kBf16) +
-                         plan.context_max * KvStorage::BytesPerToken(config, KvType::kBf16);
+                         plan.context_max * KvStorage::BytesPerToken(config, KvType::kBf16) +
+                         plan.snapshot_bytes_max;
   EXPECT_LE(bytes, options.kv_memory_bytes_max);
   EXPECT_GT(bytes + kKvBlockTokens * KvStorage::BytesPerToken(config, KvType::kBf16),
             options.kv_memory_bytes_max);
@@ -45,6 +54,18 @@ TEST(KvPlan, HoldsOneSequenceOfTheContextThatWasAskedFor) {
   const KvPlan plan = PlanKvMemory(SmallConfig(), {.context_max = 90'000}, 1 << 20).value();
   EXPECT_EQ(plan.context_max, 90'000U);
   EXPECT_EQ(plan.num_blocks, KvBlocksFor(90'000));
+}
+
+TEST(KvPlan, LetsTheContextHaveItsBlocksBeforeWindowsAreKept) {
+  const ModelConfig config = SmallConfig();
+  const uint64_t rings = KvStorage::BytesPerRing(config, KvType::kBf16);
+  const uint64_t context =
+      KvBlocksFor(90'000) * kKvBlockTokens * KvStorage::BytesPerToken(config, KvType::kBf16);
+  const EngineOptions options{
+      .context_max = 90'000, .sequences_max = 1, .kv_memory_bytes_max = rings + context + 1000};
+  const KvPlan plan = PlanKvMemory(config, options, kGibibyte).value();
+  EXPECT_EQ(plan.num_blocks, KvBlocksFor(90'000));
+  EXPECT_EQ(plan.snapshot_bytes_max, 1000U);
 }
 
 TEST(KvPlan, RefusesAContextThatTheLimitCannotHold) {

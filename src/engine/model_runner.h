@@ -5,16 +5,15 @@
 #include <span>
 
 #include "base/status.h"
+#include "engine/kv_memory.h"
 #include "model/kv_storage.h"
 #include "model/model.h"
 
 namespace mimo {
 
-// Not thread-safe: only the engine thread calls Forward.
-class ModelRunner {
+// Not thread-safe: only the engine thread calls Forward and what is KvMemory's.
+class ModelRunner : public KvMemory {
  public:
-  virtual ~ModelRunner() = default;
-
   virtual const ModelConfig& config() const = 0;
   // As Model::Forward: logits [rows wanted, vocab_size], valid until the next call.
   virtual Result<std::span<const float>> Forward(Batch batch) = 0;

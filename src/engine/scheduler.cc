@@ -14,8 +14,8 @@ bool IsDecoding(const Sequence* sequence) { return sequence->num_pending() == 1;
 
 }  // namespace
 
-Scheduler::Scheduler(const SchedulerOptions& options)
-    : options_(options), memory_(options.sequences_max, options.num_blocks) {
+Scheduler::Scheduler(const SchedulerOptions& options, KvMemory* memory)
+    : options_(options), memory_(options.sequences_max, options.num_blocks, memory, options.prefix_cache) {
   MIMO_CHECK(options.sequences_max > 0 && options.tokens_per_step_max >= options.sequences_max);
   MIMO_CHECK(options.context_max > 0 && options.num_blocks >= KvBlocksFor(options.context_max));
   running_.reserve(options.sequences_max);
@@ -70,7 +70,7 @@ bool Scheduler::MakeRoom(const Sequence& sequence) {
       return other->account == candidate.account;
     });
     if (!FairShare::MustYield(candidate, sequence, static_cast<uint32_t>(num_taken))) continue;
-    const SequenceMemory::Freed more = SequenceMemory::FreedBy(candidate);
+    const SequenceMemory::Freed more = memory_.FreedBy(candidate);
     freed.rings += more.rings;
     freed.blocks += more.blocks;
     yielding_.push_back(&candidate);
@@ -197,6 +197,7 @@ void Scheduler::CommitStep() {
   for (const ScheduledChunk& chunk : step_) {
     shares_.OnComputed(*chunk.sequence, chunk.num_tokens);
     chunk.sequence->num_computed += chunk.num_tokens;
+    memory_.OnComputed(*chunk.sequence);
   }
 }
 

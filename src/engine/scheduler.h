@@ -33,6 +33,7 @@ struct SchedulerOptions {
   uint32_t sequences_max = 16;       // running at once; one ring each
   uint32_t tokens_per_step_max = 0;  // at least sequences_max, so that no decoding sequence misses a step
   uint32_t num_blocks = 0;           // at least those of one sequence of context_max tokens
+  PrefixCacheOptions prefix_cache = {};
 };
 
 // What a step computes of one sequence.
@@ -45,13 +46,16 @@ struct ScheduledChunk {
 // Does not own the sequences. Not thread-safe: only the engine thread calls it.
 class Scheduler {
  public:
-  // Requires: the minima stated in SchedulerOptions.
-  explicit Scheduler(const SchedulerOptions& options);
+  // `memory` is the prefix cache's, and must outlive this; null: nothing is cached. Requires: the minima
+  // stated in SchedulerOptions.
+  explicit Scheduler(const SchedulerOptions& options, KvMemory* memory = nullptr);
 
   // Requires: an id above all earlier ones; 1 to context_max tokens; the sequence outlives its stay here.
   void Enqueue(Sequence* sequence);
   // Takes a sequence out in any state and frees what it holds.
   void Remove(Sequence* sequence);
+  // As SequenceMemory.
+  void StopCaching() { memory_.StopCaching(); }
 
   // Moves waiting sequences to running while rings and blocks last or can be taken from those that must
   // yield.
@@ -71,6 +75,8 @@ class Scheduler {
   uint32_t num_decoding() const;
   uint32_t num_blocks() const { return memory_.num_blocks(); }
   uint32_t num_blocks_free() const { return memory_.num_blocks_free(); }
+  PrefixCache& prefix_cache() { return memory_.cache(); }
+  const PrefixCache& prefix_cache() const { return memory_.cache(); }
   uint64_t num_preemptions() const { return num_preemptions_; }
 
  private:

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/token_id.h"
+#include "engine/prefix_start.h"
 #include "model/kv_storage.h"
 
 namespace mimo {
@@ -20,9 +21,12 @@ struct Sequence {
 
   // Written by the scheduler's parts only. SequenceMemory:
   bool is_running = false;
-  uint32_t num_computed = 0;  // tokens whose keys and values are in the cache
+  uint32_t num_computed = 0;  // tokens whose keys and values are there, and whose windows the ring has
   std::vector<KvBlockId> blocks = {};
   KvRingId ring{0};
+  PrefixStart start = {};   // where this run of it began
+  uint32_t num_stored = 0;  // tokens when the cache last took its state
+  bool has_stored_prompt = false;
   // FairShare:
   OwnerAccount* account = nullptr;
   uint32_t num_charged = 0;    // tokens the owner was charged for; what is computed again costs nothing

@@ -3,7 +3,8 @@
 // A paged layer writes its new keys into their blocks first and then reads everything from there. A sliding
 // layer keeps the step's keys aside, because a long chunk would overwrite the ring while its first tokens
 // still need it; the ring takes the last ones when all tokens have attended. Both round keys and values to
-// the cache's type before anyone reads them, so that a chunk boundary changes nothing.
+// the cache's type before anyone reads them, so that a chunk boundary changes nothing. Tokens that are
+// replayed find their keys in the blocks of a paged layer and leave them alone: their own may be inexact.
 
 #include <algorithm>
 #include <array>
@@ -62,6 +63,7 @@ class AttentionStep {
       std::copy_n(qkv + weights_.qkv.q_offsets[head], geometry_.head_dim, query);
       RotateHead(query, cosines, sines, half);
     }
+    if (HasStoredKeys(step_.places[token])) return;
     for (uint32_t head = 0; head < geometry_.num_key_value_heads; ++head) {
       float* const k = qkv + weights_.qkv.k_offsets[head];
       float* const v = qkv + weights_.qkv.v_offsets[head];
@@ -70,6 +72,10 @@ class AttentionStep {
       StoreKvElements(type_, {k, geometry_.head_dim}, NewKey(token, head));
       StoreKvElements(type_, {v, geometry_.v_head_dim}, NewValue(token, head));
     }
+  }
+
+  bool HasStoredKeys(const TokenPlace& place) const {
+    return kv_.is_paged() && place.position < step_.batch[place.chunk].cached_end;
   }
 
   // Where the keys of this step's token are kept while the step runs.

@@ -49,7 +49,10 @@ void AttentionPlan::Make(std::span<const TokenPlace> places, const AttentionGeom
       ++token;
     }
     const uint32_t first_end = first.position + 1;
-    block.key_begin = geometry.window != 0 && first_end > geometry.window ? first_end - geometry.window : 0;
+    if (geometry.window != 0) {
+      block.key_begin =
+          std::max(first.window_begin, first_end > geometry.window ? first_end - geometry.window : 0);
+    }
     block.key_end = first.position + block.num_tokens;
     block.pieces_before = num_pieces_;
     num_pieces_ += block.num_pieces();

@@ -18,9 +18,10 @@ namespace mimo {
 
 // Where a token of the step belongs.
 struct TokenPlace {
-  uint32_t chunk = 0;      // index in the batch
-  uint32_t position = 0;   // in its sequence
-  uint32_t row_begin = 0;  // first row of its chunk
+  uint32_t chunk = 0;         // index in the batch
+  uint32_t position = 0;      // in its sequence
+  uint32_t row_begin = 0;     // first row of its chunk
+  uint32_t window_begin = 0;  // first position that sliding layers see
 };
 
 // Consecutive tokens of one chunk.

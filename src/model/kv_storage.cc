@@ -62,11 +62,14 @@ Result<KvStorage> KvStorage::Create(const ModelConfig& config, const KvStorageOp
   MIMO_RETURN_IF_ERROR(CheckKvType(config, options.type));
   KvStorage storage;
   storage.options_ = options;
+  storage.num_transferred_layers_ =
+      config.num_hidden_layers + (options.serves_mtp ? config.num_nextn_predict_layers : 0);
   size_t total = 0;
   for (const AttentionGeometry& geometry : LayerGeometries(config)) {
     Layer layer;
     layer.geometry = geometry;
     layer.is_paged = geometry.window == 0;
+    storage.window_ = std::max(storage.window_, geometry.window);
     layer.piece_tokens = layer.is_paged ? kKvBlockTokens : RingTokens(geometry);
     const size_t rows = size_t{layer.is_paged ? options.num_blocks : options.num_rings} *
                         geometry.num_key_value_heads * layer.piece_tokens;
@@ -93,12 +96,16 @@ KvStorage::~KvStorage() {
 
 KvStorage::KvStorage(KvStorage&& other) noexcept
     : options_(other.options_),
+      window_(other.window_),
+      num_transferred_layers_(other.num_transferred_layers_),
       layers_(std::move(other.layers_)),
       memory_(std::exchange(other.memory_, nullptr)),
       memory_bytes_(std::exchange(other.memory_bytes_, 0)) {}
 
 KvStorage& KvStorage::operator=(KvStorage&& other) noexcept {
   std::swap(options_, other.options_);
+  std::swap(window_, other.window_);
+  std::swap(num_transferred_layers_, other.num_transferred_layers_);
   std::swap(layers_, other.layers_);
   std::swap(memory_, other.memory_);
   std::swap(memory_bytes_, other.memory_bytes_);

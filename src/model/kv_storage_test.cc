@@ -1,6 +1,9 @@
 #include "model/kv_storage.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <fstream>
 
 #include "model/kv_access.h"
 #include "model/kv_elements.h"
@@ -97,6 +100,56 @@ TEST(KvStorage, RingSpansComeOldestFirstAcrossTheWrap) {
 
   EXPECT_EQ(FirstElements(spans, 6), (std::vector<float>{240, 250, 260, 270, 280}));
   EXPECT_EQ(spans.size(), 2U) << "positions 24 to 28 of a ring of 13 wrap once";
+}
+
+// Resident memory of this process.
+uint64_t ResidentBytes() {
+  std::ifstream file("/proc/self/statm");
+  uint64_t total_pages = 0;
+  uint64_t resident_pages = 0;
+  file >> total_pages >> resident_pages;
+  return resident_pages * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+}
+
+// Flash's geometry: 9 of 48 layers keep all keys, 11,520 elements a token.
+ModelConfig FlashConfig() {
+  ModelConfig config;
+  config.num_hidden_layers = 48;
+  config.is_sliding.assign(48, true);
+  for (const uint32_t layer : {0U, 5U, 11U, 17U, 23U, 29U, 35U, 41U, 47U}) config.is_sliding[layer] = false;
+  config.full_attention = {
+      .num_attention_heads = 64, .num_key_value_heads = 4, .head_dim = 192, .v_head_dim = 128};
+  config.sliding_attention = config.full_attention;
+  config.sliding_attention.num_key_value_heads = 8;
+  config.sliding_attention.window = 128;
+  return config;
+}
+
+TEST(KvStorage, AMillionTokensOfFlashFitThirteenGigabytesAndCostNothingUntilTheyAreUsed) {
+  const ModelConfig config = FlashConfig();
+  constexpr uint32_t kContext = 1'048'576;
+  EXPECT_EQ(KvStorage::BytesPerToken(config, KvType::kBf16), 11'520U * 2);
+  EXPECT_LT(kContext * KvStorage::BytesPerToken(config, KvType::kQ80) +
+                KvStorage::BytesPerRing(config, KvType::kQ80),
+            13'000'000'000U);
+  EXPECT_EQ(WindowReplayTokens(config, false), 4953U);
+
+  const uint64_t before = ResidentBytes();
+  KvStorage storage =
+      KvStorage::Create(config, {.type = KvType::kQ80, .num_blocks = KvBlocksFor(kContext)}).value();
+  constexpr uint64_t kNoise = 4 << 20;
+  EXPECT_LT(ResidentBytes(), before + kNoise);
+
+  std::vector<KvBlockId> used;
+  for (uint32_t i = 0; i < 64; ++i) used.push_back({i * 256});
+  const std::vector<std::byte> bytes(storage.BlockBytes(), std::byte{1});
+  for (const KvBlockId block : used) ASSERT_TRUE(storage.ImportBlock(bytes, block));
+  const uint64_t used_bytes = 64 * storage.BlockBytes();
+  EXPECT_GT(ResidentBytes(), before + used_bytes - kNoise);
+  EXPECT_LT(ResidentBytes(), before + used_bytes + used_bytes / 5 + kNoise) << "pages that are used in part";
+
+  storage.GiveBack(used);
+  EXPECT_LT(ResidentBytes(), before + used_bytes / 5 + kNoise);
 }
 
 TEST(KvStorage, RefusesWhatTheAddressSpaceCannotHold) {

@@ -117,6 +117,7 @@ struct Model::Impl {
   ModelOptions options;
   ModelWeights weights;
   PackedWeights packed;  // behind some of the weights
+  bool is_packed = false;
   ThreadPool pool;
   const bool has_paged_layers;
   ForwardStep step;
@@ -129,6 +130,10 @@ Status Model::Impl::Check(Batch batch) const {
     if (chunk.tokens.empty()) return InvalidArgument("a sequence of the step has no token");
     num_tokens += chunk.tokens.size();
     const uint64_t end = chunk.first_position + chunk.tokens.size();
+    if (chunk.window_begin > chunk.first_position) {
+      return InvalidArgument("a window that begins at {}, after the first token's position {}",
+                             chunk.window_begin, chunk.first_position);
+    }
     if (has_paged_layers && chunk.blocks.size() * uint64_t{kKvBlockTokens} < end) {
       return InvalidArgument("the block table holds {} blocks, too few for {} tokens", chunk.blocks.size(),
                              end);
@@ -152,7 +157,10 @@ void Model::Impl::Begin(Batch batch) {
     const uint32_t row_begin = step.num_tokens;
     for (size_t i = 0; i < batch[chunk].tokens.size(); ++i) {
       const auto position = static_cast<uint32_t>(batch[chunk].first_position + i);
-      step.places[step.num_tokens++] = {.chunk = chunk, .position = position, .row_begin = row_begin};
+      step.places[step.num_tokens++] = {.chunk = chunk,
+                                        .position = position,
+                                        .row_begin = row_begin,
+                                        .window_begin = batch[chunk].window_begin};
     }
   }
   pool.ParallelFor(step.num_tokens, [&](uint32_t token, uint32_t) {
@@ -213,6 +221,7 @@ Result<Model> Model::Create(const Checkpoint& checkpoint, const ModelOptions& op
   }
   const bool is_packed = kernels->reads_panels && fits && options.observer == nullptr;
   auto impl = std::make_unique<Impl>(checkpoint, std::move(weights), options);
+  impl->is_packed = is_packed;
   if (is_packed) {
     MIMO_ASSIGN_OR_RETURN(impl->packed, PackedWeights::Pack(checkpoint, impl->pool, &impl->weights));
   }
@@ -235,6 +244,7 @@ Model& Model::operator=(Model&&) noexcept = default;
 
 const ModelConfig& Model::config() const { return impl_->config; }
 const ModelOptions& Model::options() const { return impl_->options; }
+bool Model::is_packed() const { return impl_->is_packed; }
 const char* Model::kernel_variant() const { return impl_->step.kernels->name; }
 
 Result<std::span<const float>> Model::Forward(Batch batch, KvStorage& kv) {

@@ -26,12 +26,21 @@ enum class LogitsWanted : uint8_t { kNone, kLast, kAll };
 
 // The part of one sequence that a step computes: `tokens` stand at positions first_position, first_position +
 // 1, ...
+//
+// A sequence that continues from blocks somebody else filled says so with the last two fields, which stay the
+// same for all its chunks. Below cached_end full layers read the keys that the blocks hold and write none. So
+// tokens there are computed for the windows of the sliding layers alone: after a window was imported, to
+// bring it forward; or from an empty window (window_begin = first_position), after WindowReplayTokens of
+// which the window is exact, and all that follows has the bits of a sequence computed from its beginning
+// (docs/decisions/0017-prefix-cache.md).
 struct SequenceChunk {
   std::span<const TokenId> tokens;    // at least one; each < vocab_size
-  uint32_t first_position = 0;        // = number of tokens already in the KV cache
+  uint32_t first_position = 0;        // = number of tokens already in the KV cache, or being replayed
   std::span<const KvBlockId> blocks;  // block table, covers first_position + tokens.size() tokens
   KvRingId ring{0};
   LogitsWanted logits = LogitsWanted::kLast;
+  uint32_t cached_end = 0;    // positions before it are in the blocks already
+  uint32_t window_begin = 0;  // at most first_position; sliding layers see no key before it
 };
 
 // Non-owning. Chunks of one step belong to different sequences. At most tokens_per_step_max tokens together.
@@ -65,6 +74,7 @@ class Model {
   const ModelConfig& config() const;
   const ModelOptions& options() const;
   const char* kernel_variant() const;  // a name of kernels/kernels.h
+  bool is_packed() const;              // whether weights were rearranged, which sums them in another order
 
   // Runs one step and leaves keys and values of the new tokens in `kv`.
   // logits: float32 [rows wanted, vocab_size], in the order of chunks and tokens; overwritten, valid until

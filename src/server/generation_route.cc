@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "server/generation_group.h"
-#include "text/encode_prompt.h"
+#include "text/sampled_reply.h"
 
 namespace mimo {
 namespace {
@@ -18,7 +18,9 @@ struct RunningGeneration {
   std::shared_ptr<RequestMeter> meter;  // may be null
   std::unique_ptr<ReplyFormat> format;
   std::unique_ptr<GenerationGroup> group;
+  const ServedModel& model;
   std::vector<ChoiceReader> readers;  // one per choice
+  std::vector<SampledReply> sampled;  // one per choice of a conversation, else none
   GenerationUsage usage_at_start;
 };
 
@@ -44,6 +46,16 @@ std::optional<ApiError> ErrorOf(const ChoicePieces& pieces) {
       pieces.error.value_or(Error{ErrorCode::kInternal, "the engine ended a request without a reason"}));
 }
 
+// A reply that ended is a turn of the next prompt.
+void Remember(const ServedModel& model, const GenerationEvent& event, SampledReply* reply) {
+  std::vector<TokenId> tokens;
+  for (const SampledToken& token : event.tokens) tokens.push_back(token.token);
+  reply->Add(event.text, tokens);
+  if (event.finish == FinishReason::kStop && event.stop_string.empty()) {
+    reply->Remember(model.chat_template, *model.tokenizer, *model.sampled_turns);
+  }
+}
+
 // Waits for the next pieces of any choice, at most poll_interval.
 News WaitForNews(RunningGeneration& running) {
   if (running.ending.load(std::memory_order_relaxed))
@@ -55,6 +67,7 @@ News WaitForNews(RunningGeneration& running) {
   news.kind = News::Kind::kPieces;
   news.index = item->index;
   news.pieces = reader.Read(item->event);
+  if (!running.sampled.empty()) Remember(running.model, item->event, &running.sampled[item->index]);
   if (reader.wants_cancel()) running.group->Cancel(item->index);
   news.error = ErrorOf(news.pieces);
   if (news.error) news.kind = News::Kind::kError;
@@ -132,7 +145,8 @@ uint32_t ReplaysWithoutReasoning(const ChatRequest& chat) {
 ApiResult<void> SetConversation(ChatRequest chat, const ServedModel& model, GenerationJob* job) {
   const Result<RenderedPrompt> prompt = model.chat_template.RenderPrompt(chat);
   if (!prompt) return tl::unexpected(WithParamFromMessage(ToApiError(prompt.error())));
-  job->generation.prompt = EncodePrompt(*model.tokenizer, *prompt);
+  job->generation.prompt = EncodePrompt(*model.tokenizer, *prompt, model.sampled_turns.get());
+  job->reply_place = PlaceOfReply(*model.tokenizer, *prompt);
   job->parser = {.starts_in_reasoning = model.chat_template.StartsInReasoning(chat),
                  .parse_tool_calls = !chat.tools.empty(),
                  .tools = std::move(chat.tools)};
@@ -150,6 +164,7 @@ HttpReply RunGeneration(GenerationJob job, std::unique_ptr<ReplyFormat> format,
     route.meter->metrics().Count(ServerEvent::kHostedToolSkipped, job.num_tools_skipped);
     route.meter->metrics().Count(ServerEvent::kMissingReasoningReplay, job.num_replays_without_reasoning);
   }
+  usage.cached_tokens = route.model.engine->CachedTokens(job.generation.prompt);
   auto group = GenerationGroup::Start(*route.model.engine, job.EngineRequests(), route.meter);
   if (!group) return format->Refuse(WithParamFromMessage(ToApiError(group.error())));
 
@@ -158,10 +173,13 @@ HttpReply RunGeneration(GenerationJob job, std::unique_ptr<ReplyFormat> format,
                                                                        .meter = route.meter,
                                                                        .format = std::move(format),
                                                                        .group = std::move(*group),
+                                                                       .model = route.model,
                                                                        .readers = {},
+                                                                       .sampled = {},
                                                                        .usage_at_start = usage});
   for (uint32_t index = 0; index < job.num_choices; ++index) {
     running->readers.emplace_back(job.parser, job.parallel_tool_calls, *route.model.tokenizer);
+    if (job.reply_place) running->sampled.emplace_back(*job.reply_place, job.parser);
   }
   if (!job.stream) return ReplyWhole(*running, *route.request.peer);
   HttpReply reply;

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,7 @@
 #include "server/request_meter.h"
 #include "server/served_model.h"
 #include "text/chat_message.h"
+#include "text/encode_prompt.h"
 #include "text/output_parser.h"
 
 namespace mimo {
@@ -51,12 +53,15 @@ struct GenerationJob {
   // For the metrics: what the client asked in vain or left out.
   uint32_t num_tools_skipped = 0;
   uint32_t num_replays_without_reasoning = 0;  // with thinking on: turns with tool calls
+  // Where the reply stands in the conversation; absent where the prompt is not one.
+  std::optional<ReplyPlace> reply_place = {};
 
   // One engine request per choice; a given seed becomes seed, seed + 1, ...
   std::vector<GenerationRequest> EngineRequests() const;
 };
 
-// Renders the conversation: sets the prompt, and the parser that reads what the model answers to it. Does not
+// Renders the conversation: sets the prompt, and the parser that reads what the model answers to it. Turns
+// that the model wrote go into the prompt as they were sampled, so that the prefix cache knows them. Does not
 // look at the context's length, for which every dialect has words of its own.
 ApiResult<void> SetConversation(ChatRequest chat, const ServedModel& model, GenerationJob* job);
 

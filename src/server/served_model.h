@@ -11,6 +11,7 @@
 #include "engine/engine.h"
 #include "server/api_error.h"
 #include "text/chat_template.h"
+#include "text/sampled_turns.h"
 #include "text/tokenizer.h"
 
 namespace mimo {
@@ -25,6 +26,8 @@ struct ServedModel {
   float top_p_default = 0.95F;
   std::vector<TokenId> tool_call_openers;  // ToolCallOpeners of the tokenizer; ApiServer::SetModel fills it
   std::unique_ptr<const Tokenizer> tokenizer;
+  // Some ten thousand turns of an agent.
+  std::unique_ptr<SampledTurns> sampled_turns = std::make_unique<SampledTurns>(size_t{64} << 20);
   std::unique_ptr<Engine> engine;  // after the tokenizer: it is destroyed first and uses it until then
 };
 

@@ -34,7 +34,7 @@ void WriteSystemTurn(const ChatRequest& request, PromptWriter* writer) {
 }
 
 void WriteAssistantTurn(const ChatMessage& message, PromptWriter* writer) {
-  writer->Markup("<|im_start|>assistant");
+  writer->BeginAssistantTurn();
   if (message.tool_calls.empty() || !message.content.empty()) {
     writer->Markup("\n");
     writer->Text(message.content);
@@ -46,7 +46,8 @@ void WriteAssistantTurn(const ChatMessage& message, PromptWriter* writer) {
     writer->Text(PythonJson(call.arguments));
     writer->Markup("}\n</tool_call>");
   }
-  writer->Markup("<|im_end|>\n");
+  writer->EndAssistantTurn();
+  writer->Markup("\n");
 }
 
 }  // namespace
@@ -71,7 +72,9 @@ void RenderMimo7B(const ChatRequest& request, PromptWriter* writer) {
       writer->Markup("<|im_end|>\n");
     }
   }
-  if (request.add_generation_prompt) writer->Markup("<|im_start|>assistant\n");
+  if (!request.add_generation_prompt) return;
+  writer->BeginAssistantTurn();
+  writer->Markup("\n");
 }
 
 }  // namespace mimo

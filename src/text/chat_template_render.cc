@@ -43,8 +43,21 @@ void PromptWriter::Markup(std::string_view text) {
   text_ += text;
 }
 
+void PromptWriter::BeginAssistantTurn() {
+  Markup("<|im_start|>assistant");
+  turn_begin_ = text_.size();
+}
+
+void PromptWriter::EndAssistantTurn() {
+  Markup("<|im_end|>");
+  assistant_turns_.push_back({*turn_begin_, text_.size()});
+  turn_begin_.reset();
+}
+
 RenderedPrompt PromptWriter::Finish() && {
   RenderedPrompt prompt;
+  prompt.assistant_turns = std::move(assistant_turns_);
+  prompt.reply_begin = turn_begin_.value_or(text_.size());
   // The whole text is searched, not each message: a name that ends in "<|im_end|" would be completed by the
   // '>' that the template writes after it.
   for (const TextRange& token : FindControlTokens(text_)) {
@@ -61,7 +74,8 @@ std::string_view TemplateRole(const ChatMessage& message) {
 }
 
 void WriteGenerationPrompt(const RenderSwitches& switches, PromptWriter* writer) {
-  writer->Markup("<|im_start|>assistant\n");
+  writer->BeginAssistantTurn();
+  writer->Markup("\n");
   if (!switches.enable_thinking) {
     writer->Markup("<think></think>");
   } else if (switches.opens_reasoning) {

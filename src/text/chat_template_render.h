@@ -1,6 +1,7 @@
 #pragma once
 // Internal to the chat templates: the writer they share, and one function per template.
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,11 +19,17 @@ class PromptWriter {
   // Text of messages and tools.
   void Text(std::string_view text) { text_ += text; }
 
+  // Writes the begin of an assistant's turn, of a past one or of the reply. A past one is ended.
+  void BeginAssistantTurn();
+  void EndAssistantTurn();
+
   RenderedPrompt Finish() &&;
 
  private:
   std::string text_;
   std::vector<size_t> markup_tokens_;  // positions, ascending
+  std::vector<TextRange> assistant_turns_;
+  std::optional<size_t> turn_begin_;  // of the one that has not ended
 };
 
 struct RenderSwitches {

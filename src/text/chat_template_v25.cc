@@ -112,12 +112,13 @@ void WriteAssistantTurn(const ChatMessage& message, bool keep_reasoning, PromptW
     }
     content.remove_prefix(content.rfind(kClose) + kClose.size());
   }
-  writer->Markup("<|im_start|>assistant\n<think>");
+  writer->BeginAssistantTurn();
+  writer->Markup("\n<think>");
   if (keep_reasoning) writer->Text(reasoning);
   writer->Markup("</think>");
   writer->Text(content);
   for (const ToolCall& call : message.tool_calls) WriteToolCall(call, writer);
-  writer->Markup("<|im_end|>");
+  writer->EndAssistantTurn();
 }
 
 // Consecutive results share a turn. A result with nothing before it has no turn of its own: the published

@@ -30,12 +30,13 @@ void WriteToolCall(const ToolCall& call, PromptWriter* writer) {
 }
 
 void WriteAssistantTurn(const ChatMessage& message, PromptWriter* writer) {
-  writer->Markup("<|im_start|>assistant\n<think>");
+  writer->BeginAssistantTurn();
+  writer->Markup("\n<think>");
   if (message.reasoning_content) writer->Text(*message.reasoning_content);
   writer->Markup("</think>");
   writer->Text(message.content);
   for (const ToolCall& call : message.tool_calls) WriteToolCall(call, writer);
-  writer->Markup("<|im_end|>");
+  writer->EndAssistantTurn();
 }
 
 }  // namespace

@@ -65,7 +65,7 @@ fi
 expect_error 1 "not in this version" quantize x y.gguf --type iq2_xs
 expect_error 2 "--bpw" quantize x y.gguf
 expect_error 2 ".gguf" quantize x y --type q8_0
-expect_error 1 "not implemented in this version" replay --model x
+expect_error 1 "not implemented in this version" batch x y
 expect_error 2 "--kv-type" run --model x --kv-type q2_k -p hello
 expect_error 1 "--memory" run --model x --memory 4G -p hello
 expect_error 1 "--device" run --model x --device cuda:0 -p hello
@@ -205,6 +205,34 @@ expect_exit 0 synth --like v2.5 "${small[@]}" --set vocab_size=2048 "$work/wide"
 expect_error 1 "vocabulary of 1024 is not the model's of" perplexity --reference "$model" --file "$work/numbers" \
   --model "$work/wide"
 printf 'Hi\n/exit\n' | "$mimo" chat --model "$model" -n 3 >"$work/stdout" 2>"$work/stderr" || fail "chat: $(cat "$work/stderr")"
+
+echo "# replay and the cache on disk"
+echo '{"counts":{"prompt":387000000,"cached":371520000,"requests":4000},"model":"mimo-v2.5-pro"}' >"$work/counts.jsonl"
+expect_exit 0 replay "$work/counts.jsonl" --json
+expect_match "387 million tokens, 96 % cached" "$(cat "$work/stdout")" '"cost":55.728,"cost_without_cache":1161.0,'
+printf '[prices.models."*"]\ncurrency = "USD"\ninput = 4.35\ncached-input = 0.0108\noutput = 8.7\n' >"$work/prices.toml"
+expect_exit 0 replay "$work/counts.jsonl" --price-of mimo-v2.6-pro-ultraspeed --config "$work/prices.toml" --json
+expect_match "the same at another price" "$(cat "$work/stdout")" '"currency":"USD","cost":71.350416,'
+printf '{"tokens":[1,2,3,4,5,6,7,8]}\n{"after":"1","tokens":[9,10]}\n' >"$work/session.jsonl"
+expect_exit 0 replay --model "$model" "$work/session.jsonl" --max-tokens 5 --check --json --cache-dir "$work/cache"
+expect_match "replay" "$(cat "$work/stdout")" '"checked":2,"different":0'
+expect_match "replay" "$(cat "$work/stdout")" '"turn":"2","prompt_tokens":15,'
+printf '{"messages":[{"role":"user","content":"Hi"}]}\n' >"$work/session.jsonl"
+expect_exit 0 replay --model "$model" "$work/session.jsonl" --max-tokens 3 --restart-every 1
+expect_match "replay as text" "$(cat "$work/stdout")" '^1 requests, 0 of '
+echo '{"tokens":[1,2],"after":"x"}' >"$work/session.jsonl"
+expect_error 1 "line 1: 'after'" replay --model "$model" "$work/session.jsonl"
+echo '{"tokens":[5000]}' >"$work/session.jsonl"
+expect_error 1 "turn 1: " replay --model "$model" "$work/session.jsonl" --json
+expect_exit 0 cache ls --cache-dir "$work/cache" --json
+expect_match "cache ls" "$(cat "$work/stdout")" '"bytes_on_disk":[0-9]+,"stores":\['
+expect_exit 0 cache verify --cache-dir "$work/cache"
+expect_exit 0 cache prune --cache-dir "$work/cache" --cache-disk 0 --json
+expect_match "cache prune" "$(cat "$work/stdout")" '"bytes_after":0'
+expect_error 1 "--cache-dir" cache ls
+expect_error 1 "$work/none" cache verify --cache-dir "$work/none"
+expect_error 2 "cache --help" cache tidy
+expect_error 2 "16G" cache prune --cache-dir "$work/cache" --cache-disk many
 
 [ $failures -eq 0 ] && echo "all passed"
 exit $((failures > 0))

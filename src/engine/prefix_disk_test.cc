@@ -1,0 +1,133 @@
+// The prefix cache with its tier on disk: what a new process finds of what an old one left.
+
+#include "engine/prefix_disk.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <numeric>
+
+#include "engine/cache_store_testutil.h"
+#include "engine/fake_layers_testutil.h"
+#include "engine/prefix_cache.h"
+
+namespace mimo {
+namespace {
+
+using Tokens = std::vector<TokenId>;
+
+constexpr uint32_t kReplay = FakeLayers::kNumSliding * (FakeLayers::kWindow - 1);
+
+Tokens Text(TokenId first, uint32_t count) {
+  Tokens tokens(count);
+  std::iota(tokens.begin(), tokens.end(), first);
+  return tokens;
+}
+
+Tokens operator+(Tokens a, const Tokens& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+
+class PrefixDiskTest : public ::testing::Test {
+ protected:
+  void SetUp() override { Start(); }
+
+  // Begins with empty memory over what is on disk, which the store before wrote to the end.
+  void Start(uint32_t num_blocks = 30) {
+    cache_.reset();
+    layers_.emplace(num_blocks, 1);
+    cache_.emplace(num_blocks, &*layers_, PrefixCacheOptions{.store = OpenStore(folder_.path())});
+  }
+
+  // A whole life; where it began. What is computed must be what a cold run gives.
+  uint32_t Serve(const Tokens& text) {
+    if (auto restore = cache_->BeginRestore(text)) {
+      while (!cache_->ContinueRestore(*restore, 1)) {
+      }
+      cache_->EndRestore(*restore);
+    }
+    std::vector<KvBlockId> blocks;
+    const PrefixStart start = cache_->Begin(cache_->MakePlan(text), text, {0}, &blocks);
+    while (blocks.size() < KvBlocksFor(static_cast<uint32_t>(text.size()))) {
+      blocks.push_back(cache_->Allocate().value());
+    }
+    const SequenceChunk chunk{.tokens = std::span(text).subspan(start.first_position),
+                              .first_position = start.first_position,
+                              .blocks = blocks,
+                              .cached_end = start.cached_end,
+                              .window_begin = start.window_begin};
+    EXPECT_EQ(layers_->Run(chunk), FakeLayers::RunCold(text));
+    cache_->StoreWithWindow(text, &blocks, {0}, SnapshotKind::kTurnEnd);
+    cache_->Release(blocks);
+    return start.first_position;
+  }
+
+  CacheTestFolder folder_;
+  std::optional<FakeLayers> layers_;
+  std::optional<PrefixCache> cache_;
+};
+
+TEST_F(PrefixDiskTest, GoesOnAfterARestartWhereTheTurnEnded) {
+  const Tokens turn = Text(0, 300);
+  EXPECT_EQ(Serve(turn), 0U);
+  Start();
+  EXPECT_EQ(cache_->CachedTokens(turn + Text(1000, 50)), 0U);
+  EXPECT_EQ(Serve(turn + Text(1000, 50)), 300U);
+  EXPECT_EQ(cache_->stats().blocks_restored, 5U) << "four whole ones and the one that the turn ended in";
+  Start();
+  EXPECT_EQ(Serve(turn + Text(1000, 50) + Text(2000, 64)), 350U);
+}
+
+TEST_F(PrefixDiskTest, AsksTheDiskForNothingThatMemoryHas) {
+  const Tokens turn = Text(0, 300);
+  Serve(turn);
+  EXPECT_FALSE(cache_->BeginRestore(turn + Text(1000, 50)));
+  EXPECT_FALSE(cache_->BeginRestore(Text(5000, 50)));
+}
+
+TEST_F(PrefixDiskTest, ReplaysAfterARestartWhereTwoTextsPart) {
+  const Tokens turn = Text(0, 300);
+  Serve(turn);
+  Start();
+  EXPECT_EQ(Serve(Text(0, 200) + Text(1000, 50)), 192 - kReplay) << "blocks on disk are whole";
+}
+
+TEST_F(PrefixDiskTest, BringsBackWhatMemoryGaveUp) {
+  Start(6);
+  const Tokens first = Text(0, 300);
+  Serve(first);
+  Serve(Text(5000, 300));  // pushes out nearly all of it
+  EXPECT_EQ(Serve(first + Text(1000, 9)), 300U);
+}
+
+TEST_F(PrefixDiskTest, StopsWhereAnEntryIsDamaged) {
+  const Tokens turn = Text(0, 300);
+  Serve(turn);
+  cache_.reset();
+  // One bit of the first block: what comes after it is of no use.
+  constexpr std::streamoff kFirstPayload = 4096;
+  std::fstream file(folder_.Only(".data"), std::ios::in | std::ios::out | std::ios::binary);
+  file.seekg(kFirstPayload + 100);
+  const char byte = static_cast<char>(file.get() ^ 4);
+  file.seekp(kFirstPayload + 100);
+  file.put(byte);
+  file.close();
+  Start();
+  EXPECT_EQ(Serve(turn + Text(1000, 50)), 0U);
+}
+
+TEST_F(PrefixDiskTest, ARestoreThatIsGivenUpHoldsNothing) {
+  const Tokens turn = Text(0, 300);
+  Serve(turn);
+  Start();
+  auto restore = cache_->BeginRestore(turn + Text(1000, 5));
+  ASSERT_TRUE(restore);
+  EXPECT_FALSE(cache_->ContinueRestore(*restore, 1));
+  EXPECT_EQ(cache_->num_available(), 29U);
+  cache_->EndRestore(*restore);
+  EXPECT_EQ(cache_->num_available(), 30U);
+}
+
+}  // namespace
+}  // namespace mimo
