@@ -38,7 +38,7 @@ void PrefixDisk::WriteWindow(WindowSnapshot& snapshot) {
   CacheEntry entry{.kind = CacheEntryKind::kWindowSnapshot,
                    .place = {.parent = node.parent->key, .position = node.begin, .tokens = node.tokens}};
   entry.place.tokens.resize(snapshot.end - node.begin);
-  entry.payload = *snapshot.bytes;
+  entry.payload = snapshot.bytes;
   snapshot.is_on_disk = store_->Put(std::move(entry));
 }
 
