@@ -21,10 +21,10 @@ std::string GbnfError(std::string_view source) {
 }
 
 TEST(Gbnf, Arithmetic) {
-  const GrammarPtr grammar = Gbnf(R"(# sums
+  const GrammarPtr grammar = Gbnf(R"gbnf(# sums
 root  ::= term ("+" term)*   # no left recursion
-term  ::= [0-9]+ | "(" root ")") ");
-      EXPECT_TRUE(IsWhole(grammar, "1+(23+4)+5"));
+term  ::= [0-9]+ | "(" root ")")gbnf");
+  EXPECT_TRUE(IsWhole(grammar, "1+(23+4)+5"));
   EXPECT_FALSE(IsWhole(grammar, "1+(23+4"));
   EXPECT_FALSE(IsBeginning(grammar, "1+)"));
   EXPECT_TRUE(IsWhole(grammar, std::string(40, '(') + "1" + std::string(40, ')')));
