@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "apps/commands/command.h"
+#include "apps/commands/decorated_engine.h"
 #include "apps/commands/model_session.h"
 #include "apps/commands/serve_flags.h"
 #include "weights/default_model.h"
@@ -37,11 +38,13 @@ Result<ServedModel> LoadServedModel(const ServeFlags& flags, LoadedModel* loaded
   model.created_unix_seconds =
       std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
           .count();
+  model.aliases = flags.aliases;
+  model.policy = flags.chat_policy;
   model.chat_template = session.chat_template;
   // The model inside answers with calls, of which the likeliest is meant.
-  if (flags.model.model.empty()) model.temperature_default = 0;
+  if (flags.model.model.empty()) model.defaults.temperature = 0.0F;
   model.tokenizer = std::move(session.tokenizer);
-  model.engine = std::move(session.engine);
+  model.engine = DecoratedEngine(std::move(session.engine), *model.tokenizer);
   return model;
 }
 

@@ -85,6 +85,13 @@ void AddServeFlags(CLI::App& command, ServeFlags* flags) {
   FlagAdder add(command);
   AddNetworkFlags(add, flags);
   add("--model-name", flags->name, "name in the API; default: the checkpoint's file name");
+  add("--alias", flags->alias_names, "a further name in the API, or a pattern such as 'claude-*'");
+  add.Flag("--strict-reasoning-replay", flags->chat_policy.strict_reasoning_replay,
+           "refuse turns with tool calls that come back without their reasoning, as Xiaomi's platform does");
+  add.Flag("--platform-sampling", flags->chat_policy.platform_sampling,
+           "when thinking, temperature 1 and top_p 0.95 whatever the request says, as the platform");
+  add.Flag("--reasoning-field", flags->chat_policy.reasoning_field,
+           "repeat reasoning_content under vLLM's newer name 'reasoning'");
   AddSchedulerFlags(add, flags);
   AddAccountFlags(add, flags);
   AddLogFlags(add, flags);
@@ -97,6 +104,12 @@ Status FinishServeFlags(ServeFlags* flags) {
   flags->engine.queue_time_max = std::chrono::seconds(flags->queue_seconds);
   flags->options.drain_timeout = std::chrono::seconds(flags->drain_seconds);
   MIMO_ASSIGN_OR_RETURN(flags->options.api.prices, ReadPriceCard(flags->model.config));
+  MIMO_ASSIGN_OR_RETURN(const Json aliases, ReadConfigTable(flags->model.config, "aliases"));
+  Result<std::vector<ModelAlias>> parsed = ParseAliases(aliases);
+  if (!parsed)
+    return InvalidArgument("{} ({}): correct the file", parsed.error().message, flags->model.config);
+  for (const std::string& name : flags->alias_names) flags->aliases.push_back({.name = name});
+  flags->aliases.insert(flags->aliases.end(), parsed->begin(), parsed->end());
   return {};
 }
 

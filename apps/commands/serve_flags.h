@@ -7,6 +7,7 @@
 #include "apps/commands/model_flags.h"
 #include "engine/engine.h"
 #include "server/serve.h"
+#include "server/served_model.h"
 
 namespace mimo {
 
@@ -16,6 +17,9 @@ struct ServeFlags {
   std::string name;
   EngineOptions engine;
   uint32_t queue_seconds = 0;
+  std::vector<std::string> alias_names;  // further names, without defaults of their own
+  std::vector<ModelAlias> aliases;       // those, and the configuration file's table [aliases]
+  ChatPolicy chat_policy;
   uint32_t body_megabytes_max = 64;
   uint32_t drain_seconds = 30;
   std::string log_format = "text";

@@ -95,7 +95,10 @@ ApiError ToApiError(const EngineError& error) {
 
 int HttpStatusOf(ErrorCode code) { return WireErrorOf(code).status; }
 
-Json ErrorJson(const ApiError& error) { return MakeErrorJson(WireErrorOf(error.code).type, error); }
+Json ErrorJson(const ApiError& error) {
+  const std::string_view type = WireErrorOf(error.code).type;
+  return MakeErrorJson(error.type ? std::string_view(*error.type) : type, error);
+}
 
 HttpReply ErrorReply(const ApiError& error) {
   HttpReply reply;

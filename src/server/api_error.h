@@ -2,6 +2,7 @@
 // Errors as OpenAI's clients read them, and the one table from our error codes to HTTP.
 
 #include <chrono>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <tl/expected.hpp>
@@ -20,6 +21,7 @@ struct ApiError {
   std::string param;   // the field of the request at fault; empty: null on the wire
   std::string reason;  // the wire's `code`, such as "model_not_found"; empty: null on the wire
   std::chrono::seconds retry_after{1};  // sent where trying again helps
+  std::optional<std::string> type = {};  // the wire's `type`, where it is not the table's
 };
 
 template <typename T>

@@ -119,15 +119,117 @@ TEST_F(ChatCompletionsTest, RefusesBodiesThatAreNotRequests) {
 
 TEST_F(ChatCompletionsTest, SaysWhatIsNotImplementedInsteadOfIgnoringIt) {
   for (const char* field :
-       {R"("response_format":{"type":"json_object"})",
-        R"("response_format":{"type":"json_schema","json_schema":{}})", R"("tool_choice":"required")",
-        R"("tool_choice":{"type":"function","function":{"name":"f"}})", R"("guided_json":{})",
-        R"("grammar":"root ::= x")", R"("audio":{"format":"wav"})", R"("modalities":["text","audio"])"}) {
+       {R"("audio":{"format":"wav"})", R"("modalities":["text","audio"])", R"("continue_final_message":true)",
+        R"("prompt_logprobs":1)", R"("structured_outputs":{"structural_tag":{}})"}) {
     const ClientReply reply = Chat(field);
     EXPECT_EQ(reply.status, 501) << field;
     EXPECT_EQ(reply.headers.at("x-should-retry"), "false") << field;
     EXPECT_TRUE(reply.json()["error"]["param"].is_string()) << field;
   }
+}
+
+TEST_F(ChatCompletionsTest, AFormatBecomesAGrammar) {
+  AnswerWith({"ok"});
+  const std::string tool =
+      R"("tools":[{"type":"function","function":{"name":"f","parameters":{"type":"object",)"
+      R"("properties":{"n":{"type":"integer"}},"required":["n"],"additionalProperties":false}}}])";
+  const std::string format =
+      R"("response_format":{"type":"json_schema","json_schema":{"schema":{"const":7}}})";
+
+  Chat();
+  Chat(format);
+  Chat(tool + R"(,"tool_choice":"required")");
+  Chat(tool + "," + format);
+  Chat(tool + R"(,"tool_choice":"none",)" + format);
+
+  const auto requests = engine_->requests();
+  ASSERT_EQ(requests.size(), 5U);
+  const auto takes = [&](size_t index, std::string_view text) {
+    GrammarMatcher matcher(requests[index].grammar, nullptr);
+    return matcher.AcceptBytes(text) && matcher.CanEnd();
+  };
+  constexpr std::string_view kCall =
+      "<tool_call>\n<function=f>\n<parameter=n>3</parameter>\n</function>\n</tool_call>";
+  constexpr std::string_view kWrongCall =
+      "<tool_call>\n<function=f>\n<parameter=n>x</parameter>\n</function>\n</tool_call>";
+  EXPECT_EQ(requests[0].grammar, nullptr);
+  EXPECT_TRUE(takes(1, "7"));
+  EXPECT_FALSE(takes(1, "8"));
+  EXPECT_TRUE(takes(2, kCall));
+  EXPECT_FALSE(takes(2, kWrongCall));
+  EXPECT_FALSE(takes(2, "7"));
+  EXPECT_TRUE(takes(3, kCall));
+  EXPECT_TRUE(takes(3, "7"));
+  EXPECT_FALSE(takes(3, "words"));
+  EXPECT_TRUE(takes(4, "7"));
+  EXPECT_FALSE(takes(4, kCall));
+}
+
+TEST_F(ChatCompletionsTest, AChoiceThatCannotBeMadeIsRefused) {
+  const std::string tool = R"("tools":[{"type":"function","function":{"name":"f"}}])";
+  for (const std::string& field :
+       {std::string(R"("tool_choice":"required")"),
+        tool + R"(,"tool_choice":{"type":"function","function":{"name":"g"}})",
+        tool + R"(,"tool_choice":{"type":"function"})", tool + R"(,"tool_choice":{"type":"web_search"})",
+        tool + R"(,"tool_choice":{"type":"allowed_tools"})",
+        tool + R"(,"tool_choice":{"type":"allowed_tools","mode":"perhaps","tools":[]})"}) {
+    const ClientReply reply = Chat(field);
+    EXPECT_EQ(reply.status, 400) << field;
+    EXPECT_EQ(reply.json()["error"]["param"], "tool_choice") << field;
+  }
+}
+
+TEST_F(ChatCompletionsTest, ReasoningThatIsNotPassedBackIsRefusedOnlyOnRequest) {
+  AnswerWith({"ok"});
+  const auto body = [](std::string_view reasoning, std::string_view thinking) {
+    return fmt::format(
+        R"({{"thinking":{{"type":"{}"}},"messages":[{{"role":"user","content":"x"}},)"
+        R"({{"role":"assistant",{}"tool_calls":[{{"id":"1","type":"function","function":)"
+        R"({{"name":"f","arguments":"{{}}"}}}}]}},{{"role":"tool","tool_call_id":"1","content":"y"}}]}})",
+        thinking, reasoning);
+  };
+  const auto post = [&](const std::string& text) { return Post("/v1/chat/completions", text); };
+
+  EXPECT_EQ(post(body("", "enabled")).status, 200);
+  policy_.strict_reasoning_replay = true;
+  Restart();
+  AnswerWith({"ok"});
+  const ClientReply refused = post(body("", "enabled"));
+  EXPECT_EQ(post(body("", "disabled")).status, 200);
+  EXPECT_EQ(post(body(R"("reasoning_content":"r",)", "enabled")).status, 200);
+
+  EXPECT_EQ(refused.status, 400);
+  EXPECT_EQ(refused.json()["error"],
+            (Json{{"code", "400"},
+                  {"message", "Param Incorrect"},
+                  {"param", "The reasoning_content in the thinking mode must be passed back to the API."},
+                  {"type", ""}}));
+}
+
+TEST_F(ChatCompletionsTest, AliasesBringTheirDefaults) {
+  aliases_ = {{.name = "claude-*", .defaults = {.temperature = 0.25F, .max_tokens = 9, .thinking = true}},
+              {.name = "fast", .defaults = {.top_k = 3}}};
+  Restart();
+  AnswerWith({"ok"});
+
+  const Json claude = Chat(R"("model":"claude-opus-4[1m]")").json();
+  Chat(R"("model":"claude-opus-4-nothink","temperature":0.5)");
+  const Json fast = Chat(R"("model":"FAST-thinking")").json();
+  EXPECT_EQ(Chat(R"("model":"gpt-5")").status, 404);
+
+  const auto requests = engine_->requests();
+  EXPECT_EQ(claude["model"], "claude-opus-4[1m]");
+  EXPECT_EQ(requests[0].sampling.temperature, 0.25F);
+  EXPECT_EQ(requests[0].sampling.top_p, 0.95F);  // the model's own default
+  EXPECT_EQ(requests[0].max_tokens, 9U);
+  EXPECT_EQ(requests[1].sampling.temperature, 0.5F);
+  EXPECT_GT(requests[1].prompt.size(), requests[0].prompt.size());  // <think></think> ends the prompt
+  EXPECT_EQ(fast["model"], "fast-thinking");
+  EXPECT_EQ(requests[2].sampling.top_k, 3U);
+  EXPECT_EQ(requests[2].prompt, requests[0].prompt);
+  const Json list = Request("GET", "/v1/models").json();
+  EXPECT_EQ(list["data"].size(), 4U);
+  EXPECT_EQ(list["data"][3]["id"], "fast");
 }
 
 TEST_F(ChatCompletionsTest, AllowedToolsAreTheOnlyOnesParsed) {

@@ -1,6 +1,8 @@
 #include "server/chat_reply.h"
 
+#include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include "base/check.h"
 #include "server/generation_route.h"
@@ -25,9 +27,14 @@ Json Envelope(const ReplyIdentity& identity, const char* object) {
               {"model", identity.model}};
 }
 
-Json DeltaOf(const OutputEvent& event) {
+void AppendTokenIds(const std::vector<SampledToken>& tokens, Json& result) {
+  for (const SampledToken& token : tokens) result.push_back(token.token);
+}
+
+Json DeltaOf(const OutputEvent& event, bool reasoning_field) {
   switch (event.kind) {
     case OutputEvent::Kind::kReasoning:
+      if (reasoning_field) return Json{{"reasoning_content", event.text}, {"reasoning", event.text}};
       return Json{{"reasoning_content", event.text}};
     case OutputEvent::Kind::kContent:
       return Json{{"content", event.text}};
@@ -48,11 +55,18 @@ Json DeltaOf(const OutputEvent& event) {
 
 }  // namespace
 
-ReplyIdentity NewReplyIdentity(const std::string& model) {
+ReplyIdentity NewReplyIdentity(std::string_view prefix, const std::string& model) {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
-  return {.id = RandomId("chatcmpl-"),
+  return {.id = RandomId(prefix),
           .created_unix_seconds = std::chrono::duration_cast<std::chrono::seconds>(now).count(),
           .model = model};
+}
+
+TokenCounts TotalsOf(const ChoicePieces& pieces) {
+  return {.prompt = pieces.usage.prompt_tokens,
+          .cached = pieces.usage.cached_tokens,
+          .completion = pieces.usage.completion_tokens,
+          .reasoning = pieces.reasoning_tokens};
 }
 
 Json UsageJson(const TokenCounts& counts, const RequestMeter* meter) {
@@ -90,7 +104,8 @@ std::string_view FinishReasonName(ChoiceEnd end) {
 
 Json ChatChunks::Chunk(Json delta, Json finish_reason) {
   Json choice{{"index", index_}, {"delta", std::move(delta)}};
-  if (report_logprobs_) {
+  if (options_.return_token_ids) choice["token_ids"] = std::exchange(token_ids_, Json::array());
+  if (options_.report_logprobs) {
     choice["logprobs"] = logprobs_.empty() ? Json(nullptr) : Json{{"content", std::move(logprobs_)}};
     logprobs_ = Json::array();
   }
@@ -106,9 +121,10 @@ std::vector<Json> ChatChunks::Add(const ChoicePieces& pieces) {
     role_sent_ = true;
     chunks.push_back(Chunk(Json{{"role", "assistant"}, {"content", ""}}, nullptr));
   }
-  if (report_logprobs_) AppendLogprobs(pieces.tokens, tokenizer_, logprobs_);
+  if (options_.report_logprobs) AppendLogprobs(pieces.tokens, tokenizer_, logprobs_);
+  if (options_.return_token_ids) AppendTokenIds(pieces.tokens, token_ids_);
   for (const OutputEvent& event : pieces.events) {
-    Json delta = DeltaOf(event);
+    Json delta = DeltaOf(event, options_.reasoning_field);
     if (!delta.is_null()) chunks.push_back(Chunk(std::move(delta), nullptr));
   }
   if (pieces.end) chunks.push_back(Chunk(Json::object(), FinishReasonName(*pieces.end)));
@@ -123,7 +139,8 @@ Json ChatChunks::UsageChunk(const ReplyIdentity& identity, Json usage) {
 }
 
 void ChatMessageBuilder::Add(const ChoicePieces& pieces) {
-  if (report_logprobs_) AppendLogprobs(pieces.tokens, tokenizer_, logprobs_);
+  if (options_.report_logprobs) AppendLogprobs(pieces.tokens, tokenizer_, logprobs_);
+  if (options_.return_token_ids) AppendTokenIds(pieces.tokens, token_ids_);
   for (const OutputEvent& event : pieces.events) {
     switch (event.kind) {
       case OutputEvent::Kind::kReasoning:
@@ -157,12 +174,17 @@ Json ChatMessageBuilder::Choice() const {
   }
   Json message{{"role", "assistant"}};
   message["content"] = content_.empty() && !calls.empty() ? Json(nullptr) : Json(content_);
-  if (!reasoning_.empty()) message["reasoning_content"] = reasoning_;
+  if (!reasoning_.empty()) {
+    message["reasoning_content"] = reasoning_;
+    if (options_.reasoning_field) message["reasoning"] = reasoning_;
+  }
   if (!calls.empty()) message["tool_calls"] = std::move(calls);
-  return Json{{"index", index_},
+  Json choice{{"index", index_},
               {"message", std::move(message)},
-              {"logprobs", report_logprobs_ ? Json{{"content", logprobs_}} : Json(nullptr)},
+              {"logprobs", options_.report_logprobs ? Json{{"content", logprobs_}} : Json(nullptr)},
               {"finish_reason", FinishReasonName(*end_)}};
+  if (options_.return_token_ids) choice["token_ids"] = token_ids_;
+  return choice;
 }
 
 Json CompletionJson(const ReplyIdentity& identity, const std::vector<ChatMessageBuilder>& choices,

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/json.h"
@@ -19,8 +20,11 @@ struct ReplyIdentity {
   int64_t created_unix_seconds = 0;
   std::string model;
 };
-// With a new random id and the present time.
-ReplyIdentity NewReplyIdentity(const std::string& model);
+// With a new random id after `prefix` ("chatcmpl-") and the present time.
+ReplyIdentity NewReplyIdentity(std::string_view prefix, const std::string& model);
+
+// Of one choice, so far.
+TokenCounts TotalsOf(const ChoicePieces& pieces);
 
 // {"prompt_tokens", "completion_tokens", "total_tokens", details}, and "cost" with "currency" where the model
 // has a price.
@@ -32,15 +36,20 @@ void AppendLogprobs(const std::vector<SampledToken>& tokens, const Tokenizer& to
 // "stop", "length" or "tool_calls".
 std::string_view FinishReasonName(ChoiceEnd end);
 
+// What a request wants to see of each choice.
+struct ChatReplyOptions {
+  bool report_logprobs = false;
+  bool return_token_ids = false;
+  bool reasoning_field = false;  // see ChatPolicy
+};
+
 // Builds one choice of a stream as chunks.
 class ChatChunks {
  public:
   // `tokenizer` must outlive this.
-  ChatChunks(ReplyIdentity identity, uint32_t index, bool report_logprobs, const Tokenizer& tokenizer)
-      : identity_(std::move(identity)),
-        index_(index),
-        report_logprobs_(report_logprobs),
-        tokenizer_(tokenizer) {}
+  ChatChunks(ReplyIdentity identity, uint32_t index, const ChatReplyOptions& options,
+             const Tokenizer& tokenizer)
+      : identity_(std::move(identity)), index_(index), options_(options), tokenizer_(tokenizer) {}
 
   // The chunks for these pieces, in the order clients expect: the role first, once; reasoning, content, tool
   // calls as they come; finish_reason last, alone.
@@ -49,23 +58,24 @@ class ChatChunks {
   static Json UsageChunk(const ReplyIdentity& identity, Json usage);
 
  private:
-  // Carries the log-probabilities that wait, so that none is lost when the parser holds text back.
+  // Carries the log-probabilities and ids that wait, so that none is lost when the parser holds text back.
   Json Chunk(Json delta, Json finish_reason);
 
   const ReplyIdentity identity_;
   const uint32_t index_;
-  const bool report_logprobs_;
+  const ChatReplyOptions options_;
   const Tokenizer& tokenizer_;
   bool role_sent_ = false;
   Json logprobs_ = Json::array();
+  Json token_ids_ = Json::array();
 };
 
 // Collects one choice of a reply that is not streamed.
 class ChatMessageBuilder {
  public:
   // `tokenizer` must outlive this.
-  ChatMessageBuilder(uint32_t index, bool report_logprobs, const Tokenizer& tokenizer)
-      : index_(index), report_logprobs_(report_logprobs), tokenizer_(tokenizer) {}
+  ChatMessageBuilder(uint32_t index, const ChatReplyOptions& options, const Tokenizer& tokenizer)
+      : index_(index), options_(options), tokenizer_(tokenizer) {}
 
   void Add(const ChoicePieces& pieces);
   // {"index", "message", "logprobs", "finish_reason"}. A tool call that never ended is left out.
@@ -80,12 +90,13 @@ class ChatMessageBuilder {
     bool ended = false;
   };
   const uint32_t index_;
-  const bool report_logprobs_;
+  const ChatReplyOptions options_;
   const Tokenizer& tokenizer_;
   std::string reasoning_;
   std::string content_;
   std::vector<Call> calls_;
   Json logprobs_ = Json::array();
+  Json token_ids_ = Json::array();
   std::optional<ChoiceEnd> end_;
 };
 

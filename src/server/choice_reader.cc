@@ -1,6 +1,6 @@
 #include "server/choice_reader.h"
 
-#include "base/check.h"
+#include <algorithm>
 
 namespace mimo {
 namespace {
@@ -89,19 +89,25 @@ ChoicePieces ChoiceReader::Read(const GenerationEvent& event) {
     if (pieces.end == ChoiceEnd::kStop) pieces.stop_string = event.stop_string;
     pieces.error = event.error;
   }
+  pieces.usage = usage_;
+  pieces.reasoning_tokens = reasoning_.tokens();
   return pieces;
 }
 
-TokenCounts CountTokens(const std::vector<ChoiceReader>& choices) {
-  MIMO_CHECK(!choices.empty());
-  const GenerationUsage& first = choices.front().usage();
-  TokenCounts counts{
-      .prompt = first.prompt_tokens, .cached = first.cached_tokens, .completion = 0, .reasoning = 0};
-  for (const ChoiceReader& choice : choices) {
-    counts.completion += choice.usage().completion_tokens;
-    counts.reasoning += choice.reasoning_tokens();
+TokenCounts CountTokens(const std::vector<ChoiceReader>& choices, size_t choices_per_prompt) {
+  TokenCounts counts;
+  for (size_t index = 0; index < choices.size(); ++index) {
+    counts.completion += choices[index].usage().completion_tokens;
+    counts.reasoning += choices[index].reasoning_tokens();
+    if (index % choices_per_prompt != 0) continue;
+    counts.prompt += choices[index].usage().prompt_tokens;
+    counts.cached += choices[index].usage().cached_tokens;
   }
   return counts;
+}
+
+TokenCounts CountTokens(const std::vector<ChoiceReader>& choices) {
+  return CountTokens(choices, std::max<size_t>(choices.size(), 1));
 }
 
 }  // namespace mimo

@@ -42,6 +42,8 @@ struct ChoicePieces {
   std::optional<ChoiceEnd> end;
   std::string stop_string;           // with kStop: the stop string that was found, if it was one
   std::optional<EngineError> error;  // with kError
+  GenerationUsage usage;             // of the choice so far, as the next
+  uint32_t reasoning_tokens = 0;
 };
 
 class ChoiceReader {
@@ -72,7 +74,9 @@ class ChoiceReader {
   bool call_has_arguments_ = false;
 };
 
-// What the choices of a reply used together; the prompt that they share counts once.
+// What the choices of a reply used together. A prompt that several of them share counts once: choices 0 to
+// choices_per_prompt - 1 share the first, and so on, or all of them one.
+TokenCounts CountTokens(const std::vector<ChoiceReader>& choices, size_t choices_per_prompt);
 TokenCounts CountTokens(const std::vector<ChoiceReader>& choices);
 
 }  // namespace mimo

@@ -5,6 +5,7 @@
 #include <random>
 #include <utility>
 
+#include "base/log.h"
 #include "server/generation_group.h"
 #include "text/sampled_reply.h"
 
@@ -121,51 +122,104 @@ bool WriteStream(RunningGeneration& running, HttpStreamWriter& writer) {
   return writer.Write(LastWords(running));
 }
 
+// The platform's words and shape, down to the explanation that stands in `param`.
+ApiError ReasoningMissing() {
+  return {.code = ErrorCode::kInvalidArgument,
+          .message = "Param Incorrect",
+          .param = "The reasoning_content in the thinking mode must be passed back to the API.",
+          .reason = "400",
+          .type = ""};
+}
+
+// An assistant turn with calls that comes back without its reasoning is not what the model wrote: it answers
+// worse, and nothing of the turn is found in a cache.
+ApiResult<void> CheckReasoningReplay(const ChatRequest& chat, bool thinks, const ChatPolicy& policy,
+                                     GenerationJob* job) {
+  if (!thinks) return {};
+  for (const ChatMessage& message : chat.messages) {
+    if (!message.tool_calls.empty() && message.reasoning_content.value_or("").empty()) ++job->num_replays_without_reasoning;
+  }
+  if (job->num_replays_without_reasoning == 0) return {};
+  if (policy.strict_reasoning_replay) return tl::unexpected(ReasoningMissing());
+  LogInfo("{} turns with tool calls came back without their reasoning", job->num_replays_without_reasoning);
+  return {};
+}
+
 }  // namespace
 
 std::vector<GenerationRequest> GenerationJob::EngineRequests() const {
-  std::vector<GenerationRequest> requests(num_choices, generation);
-  for (uint32_t index = 0; index < num_choices; ++index) {
-    if (generation.sampling.seed) requests[index].sampling.seed = *generation.sampling.seed + index;
+  std::vector<GenerationRequest> requests;
+  for (size_t index = 0; index < std::max<size_t>(prompts.size(), 1) * num_choices; ++index) {
+    GenerationRequest request = generation;
+    if (!prompts.empty()) request.prompt = prompts[index / num_choices];
+    if (request.sampling.seed) *request.sampling.seed += index % num_choices;
+    requests.push_back(std::move(request));
   }
   return requests;
 }
 
-namespace {
-
-uint32_t ReplaysWithoutReasoning(const ChatRequest& chat) {
-  return static_cast<uint32_t>(
-      std::count_if(chat.messages.begin(), chat.messages.end(), [](const ChatMessage& message) {
-        return !message.tool_calls.empty() && message.reasoning_content.value_or("").empty();
-      }));
-}
-
-}  // namespace
-
-ApiResult<void> SetConversation(ChatRequest chat, const ServedModel& model, GenerationJob* job) {
+ApiResult<void> SetConversation(ChatRequest chat, const ReplyShape& shape, const ServedModel& model,
+                                GenerationJob* job) {
+  const bool thinks = chat.enable_thinking.value_or(model.chat_template.thinking_default());
+  job->num_tools_skipped = chat.num_tools_skipped;
+  if (auto checked = CheckReasoningReplay(chat, thinks, model.policy, job); !checked) return checked;
+  if (thinks && model.policy.platform_sampling) {
+    job->generation.sampling.temperature = 1.0F;
+    job->generation.sampling.top_p = 0.95F;
+  }
+  if (auto applied = ApplyToolChoice(shape, chat); !applied) return applied;
+  std::vector<ToolDefinition> tools = OfferedTools(chat);
   const Result<RenderedPrompt> prompt = model.chat_template.RenderPrompt(chat);
   if (!prompt) return tl::unexpected(WithParamFromMessage(ToApiError(prompt.error())));
   job->generation.prompt = EncodePrompt(*model.tokenizer, *prompt, model.sampled_turns.get());
   job->reply_place = PlaceOfReply(*model.tokenizer, *prompt);
-  job->parser = {.starts_in_reasoning = model.chat_template.StartsInReasoning(chat),
-                 .parse_tool_calls = !chat.tools.empty(),
-                 .tools = std::move(chat.tools)};
-  job->num_tools_skipped = chat.num_tools_skipped;
-  job->num_replays_without_reasoning = job->parser.starts_in_reasoning ? ReplaysWithoutReasoning(chat) : 0;
-  if (!job->parser.parse_tool_calls) ForbidToolCalls(model, job->generation.sampling);
+  const bool starts_in_reasoning = model.chat_template.StartsInReasoning(chat);
+  const ReplyStart start = starts_in_reasoning ? ReplyStart::kReasoning
+                           : thinks            ? ReplyStart::kModelDecides
+                                               : ReplyStart::kAnswer;
+  ApiResult<GrammarPtr> grammar = GrammarOfReply(shape, tools, start, *model.grammars);
+  if (!grammar) return tl::unexpected(std::move(grammar).error());
+  job->generation.grammar = std::move(*grammar);
+  if (tools.empty()) ForbidToolCalls(model, job->generation.sampling);
+  job->parser = {.starts_in_reasoning = starts_in_reasoning,
+                 .parse_tool_calls = !tools.empty(),
+                 .tools = std::move(tools)};
   return {};
 }
 
+ApiResult<void> SetConversation(ChatRequest chat, const ServedModel& model, GenerationJob* job) {
+  return SetConversation(std::move(chat), ReplyShape{.parallel_tool_calls = job->parallel_tool_calls}, model,
+                         job);
+}
+
+ApiResult<void> SetFormat(const OutputFormat& format, const ServedModel& model, GenerationJob* job) {
+  const ReplyShape shape = {.tool_use = ToolUse::kNone, .format = format};
+  ApiResult<GrammarPtr> grammar = GrammarOfReply(shape, {}, ReplyStart::kAnswer, *model.grammars);
+  if (!grammar) return tl::unexpected(std::move(grammar).error());
+  job->generation.grammar = std::move(*grammar);
+  return {};
+}
+
+namespace {
+
+void TellMeter(const GenerationJob& job, const ServedModel& model, RequestMeter& meter) {
+  if (!job.model_name.empty()) meter.SetModel(job.model_name, model.id);
+  if (!job.prompts.empty()) meter.SetChoicesPerPrompt(job.num_choices);
+  meter.metrics().Count(ServerEvent::kHostedToolSkipped, job.num_tools_skipped);
+  meter.metrics().Count(ServerEvent::kMissingReasoningReplay, job.num_replays_without_reasoning);
+}
+
+}  // namespace
+
 HttpReply RunGeneration(GenerationJob job, std::unique_ptr<ReplyFormat> format,
                         const GenerationRoute& route) {
+  if (route.meter != nullptr) TellMeter(job, route.model, *route.meter);
+  std::vector<GenerationRequest> requests = job.EngineRequests();
+  const size_t num_requests = requests.size();
   GenerationUsage usage;
-  usage.prompt_tokens = static_cast<uint32_t>(job.generation.prompt.size());
-  if (route.meter != nullptr) {
-    route.meter->metrics().Count(ServerEvent::kHostedToolSkipped, job.num_tools_skipped);
-    route.meter->metrics().Count(ServerEvent::kMissingReasoningReplay, job.num_replays_without_reasoning);
-  }
-  usage.cached_tokens = route.model.engine->CachedTokens(job.generation.prompt);
-  auto group = GenerationGroup::Start(*route.model.engine, job.EngineRequests(), route.meter);
+  usage.prompt_tokens = static_cast<uint32_t>(requests.front().prompt.size());
+  usage.cached_tokens = route.model.engine->CachedTokens(requests.front().prompt);
+  auto group = GenerationGroup::Start(*route.model.engine, std::move(requests), route.meter);
   if (!group) return format->Refuse(WithParamFromMessage(ToApiError(group.error())));
 
   auto running = std::make_shared<RunningGeneration>(RunningGeneration{.options = route.options,
@@ -177,7 +231,7 @@ HttpReply RunGeneration(GenerationJob job, std::unique_ptr<ReplyFormat> format,
                                                                        .readers = {},
                                                                        .sampled = {},
                                                                        .usage_at_start = usage});
-  for (uint32_t index = 0; index < job.num_choices; ++index) {
+  for (size_t index = 0; index < num_requests; ++index) {
     running->readers.emplace_back(job.parser, job.parallel_tool_calls, *route.model.tokenizer);
     if (job.reply_place) running->sampled.emplace_back(*job.reply_place, job.parser);
   }

@@ -15,6 +15,7 @@
 #include "server/api_error.h"
 #include "server/choice_reader.h"
 #include "server/http_server.h"
+#include "server/reply_shape.h"
 #include "server/request_meter.h"
 #include "server/served_model.h"
 #include "text/chat_message.h"
@@ -50,20 +51,31 @@ struct GenerationJob {
   OutputParserOptions parser;
   bool parallel_tool_calls = true;  // false: the reply ends after its first call
   bool stream = false;
+  std::string model_name;  // FindModel's, for the reply
+  // Text completions may ask for several prompts at once, each with num_choices answers; else this is empty
+  // and the prompt is generation's.
+  std::vector<std::vector<TokenId>> prompts;
   // For the metrics: what the client asked in vain or left out.
   uint32_t num_tools_skipped = 0;
   uint32_t num_replays_without_reasoning = 0;  // with thinking on: turns with tool calls
   // Where the reply stands in the conversation; absent where the prompt is not one.
   std::optional<ReplyPlace> reply_place = {};
 
-  // One engine request per choice; a given seed becomes seed, seed + 1, ...
+  // One engine request per choice; a given seed becomes seed, seed + 1, ... for each prompt.
   std::vector<GenerationRequest> EngineRequests() const;
 };
 
-// Renders the conversation: sets the prompt, and the parser that reads what the model answers to it. Turns
-// that the model wrote go into the prompt as they were sampled, so that the prefix cache knows them. Does not
-// look at the context's length, for which every dialect has words of its own.
+// Renders the conversation: sets the prompt, the grammar that the reply must obey, and the parser that reads
+// it. Turns that the model wrote go into the prompt as they were sampled, so that the prefix cache knows them.
+// Does not look at the context's length, for which every dialect has words of its own. Tools that the shape
+// forbids are not shown to the model, and where none is left it cannot open a call at all.
+ApiResult<void> SetConversation(ChatRequest chat, const ReplyShape& shape, const ServedModel& model,
+                                GenerationJob* job);
+// The same for a reply in any shape, calls included if tools are offered.
 ApiResult<void> SetConversation(ChatRequest chat, const ServedModel& model, GenerationJob* job);
+
+// For text without a conversation: the grammar that it must obey.
+ApiResult<void> SetFormat(const OutputFormat& format, const ServedModel& model, GenerationJob* job);
 
 // Writes one reply: the bytes of a stream's events, or one whole object at the end. One object for each
 // request; used by one thread at a time. Must not throw and never waits.

@@ -49,7 +49,7 @@ void ReadOutputFormat(JsonFields& fields) {
 MessagesRequest ReadOptions(JsonFields& fields, const ServedModel& model) {
   MessagesRequest request;
   request.stream = fields.Bool("stream").value_or(false);
-  request.generation.sampling = ReadSampling(fields, model);
+  request.generation.sampling = ReadSampling(fields, model.defaults);
   request.generation.stop_strings = ReadStopStrings(fields, "stop_sequences");
   request.generation.stop_token_ids = ReadStopTokenIds(fields);
   request.generation.ignore_eos = fields.Bool("ignore_eos").value_or(false);

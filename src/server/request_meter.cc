@@ -35,6 +35,11 @@ void RequestMeter::SetModel(std::string_view alias, std::string_view model) {
   price_ = accounts_.prices.Find(alias, model);
 }
 
+void RequestMeter::SetChoicesPerPrompt(uint32_t n) {
+  const std::lock_guard lock(mutex_);
+  choices_per_prompt_ = n;
+}
+
 void RequestMeter::Sign(GenerationRequest& request) const {
   request.owner = key_.name;
   request.priority = std::min(request.priority, key_.priority);
@@ -54,17 +59,17 @@ void RequestMeter::Observe(uint32_t index, const GenerationEvent& event) {
   if (event.usage.completion_tokens >= choice.usage.completion_tokens) {
     const uint64_t new_tokens = event.usage.completion_tokens - choice.usage.completion_tokens;
     choice.usage = event.usage;
-    if (new_tokens > 0) ObserveTokens(choice, new_tokens, now);
+    if (new_tokens > 0) ObserveTokens(index, new_tokens, now);
   }
   if (!event.finish) return;
   accounts_.metrics.CountFinished(
       {.reason = *event.finish, .usage = choice.usage, .since_arrival = now - arrived_at_});
 }
 
-void RequestMeter::ObserveTokens(Choice& choice, uint64_t new_tokens, Clock::time_point now) {
+void RequestMeter::ObserveTokens(uint32_t index, uint64_t new_tokens, Clock::time_point now) {
+  Choice& choice = choices_[index];
   uint64_t charged = new_tokens;
-  if (!prompt_is_counted_) {  // the choices share it
-    prompt_is_counted_ = true;
+  if (prompts_counted_.insert(index / choices_per_prompt_).second) {  // the choices share it
     charged += choice.usage.prompt_tokens;
     accounts_.metrics.CountPrompt(choice.usage.prompt_tokens, choice.usage.cached_tokens);
   }
@@ -87,14 +92,14 @@ void RequestMeter::Settle(uint64_t reasoning_tokens) {
 
 TokenCounts RequestMeter::TokensLocked() const {
   TokenCounts counts{.prompt = 0, .cached = 0, .completion = 0, .reasoning = reasoning_tokens_};
-  bool has_prompt = false;
-  for (const Choice& choice : choices_) {
-    counts.completion += choice.usage.completion_tokens;
+  std::set<uint32_t> prompts;
+  for (uint32_t index = 0; index < choices_.size(); ++index) {
+    const GenerationUsage& usage = choices_[index].usage;
+    counts.completion += usage.completion_tokens;
     // The first one computes the prompt, or takes it from the cache; the others find it there.
-    if (has_prompt || choice.usage.completion_tokens == 0) continue;
-    has_prompt = true;
-    counts.prompt = choice.usage.prompt_tokens;
-    counts.cached = choice.usage.cached_tokens;
+    if (usage.completion_tokens == 0 || !prompts.insert(index / choices_per_prompt_).second) continue;
+    counts.prompt += usage.prompt_tokens;
+    counts.cached += usage.cached_tokens;
   }
   return counts;
 }

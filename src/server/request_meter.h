@@ -4,9 +4,11 @@
 
 #include <chrono>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -62,6 +64,9 @@ class RequestMeter {
   // under the first.
   void SetModel(std::string_view alias, std::string_view model);
 
+  // Choices 0 to n - 1 share a prompt, the next n another, and so on. Before the first event; without it all
+  // share one.
+  void SetChoicesPerPrompt(uint32_t n);
   // Makes the request its key's: the owner, and a priority that is at most the key's.
   void Sign(GenerationRequest& request) const;
   // The engine refused the request.
@@ -88,7 +93,7 @@ class RequestMeter {
     std::optional<Clock::time_point> last_token_at;
   };
 
-  void ObserveTokens(Choice& choice, uint64_t new_tokens, Clock::time_point now);
+  void ObserveTokens(uint32_t index, uint64_t new_tokens, Clock::time_point now);
   TokenCounts TokensLocked() const;
   void BookLocked();
 
@@ -100,7 +105,8 @@ class RequestMeter {
   std::string model_;
   std::optional<ModelPrice> price_;
   std::vector<Choice> choices_;
-  bool prompt_is_counted_ = false;
+  uint32_t choices_per_prompt_ = std::numeric_limits<uint32_t>::max();
+  std::set<uint32_t> prompts_counted_;
   uint64_t reasoning_tokens_ = 0;
   std::optional<Clock::time_point> first_token_at_;
   bool is_booked_ = false;

@@ -121,7 +121,7 @@ ResponsesRequest ReadOptions(JsonFields& fields, const ServedModel& model) {
   request.stream = fields.Bool("stream").value_or(false);
   request.store = fields.Bool("store").value_or(true);
   request.parallel_tool_calls = fields.Bool("parallel_tool_calls").value_or(true);
-  request.generation.sampling = ReadSampling(fields, model);
+  request.generation.sampling = ReadSampling(fields, model.defaults);
   request.generation.priority = ReadPriority(fields);
   request.generation.stop_strings = ReadStopStrings(fields, "stop");
   request.generation.stop_token_ids = ReadStopTokenIds(fields);

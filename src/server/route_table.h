@@ -24,6 +24,8 @@ enum class ApiRoute : uint8_t {
   kResponses,
   kResponsesInputTokens,
   kStoredResponse,
+  kCompletions,
+  kEmbeddings,
   kTokenize,
   kDetokenize,
   kUsage,

@@ -34,19 +34,22 @@ std::vector<std::pair<TokenId, float>> ReadLogitBias(JsonFields& fields) {
 
 }  // namespace
 
-SamplingParams ReadSampling(JsonFields& fields, const ServedModel& model) {
+SamplingParams ReadSampling(JsonFields& fields, const RequestDefaults& defaults) {
   SamplingParams params;
-  params.temperature = Float(fields, "temperature", 0, 2).value_or(model.temperature_default);
-  params.top_p = Float(fields, "top_p", 0, 1).value_or(model.top_p_default);
-  params.min_p = Float(fields, "min_p", 0, 1).value_or(params.min_p);
+  params.temperature =
+      Float(fields, "temperature", 0, 2).value_or(defaults.temperature.value_or(params.temperature));
+  params.top_p = Float(fields, "top_p", 0, 1).value_or(defaults.top_p.value_or(params.top_p));
+  params.min_p = Float(fields, "min_p", 0, 1).value_or(defaults.min_p.value_or(params.min_p));
   params.typical_p = Float(fields, "typical_p", 0, 1).value_or(params.typical_p);
   // -1 means all tokens, as in vLLM.
-  const int64_t top_k = fields.Integer("top_k", -1, std::numeric_limits<int32_t>::max()).value_or(0);
+  const int64_t top_k = fields.Integer("top_k", -1, std::numeric_limits<int32_t>::max())
+                            .value_or(int64_t{defaults.top_k.value_or(0)});
   params.top_k = static_cast<uint32_t>(std::max<int64_t>(top_k, 0));
   // vLLM's name, then llama.cpp's.
   const auto repeat_penalty = Float(fields, "repeat_penalty", 0, 100);
-  params.repetition_penalty = Float(fields, "repetition_penalty", 0, 100)
-                                  .value_or(repeat_penalty.value_or(params.repetition_penalty));
+  params.repetition_penalty =
+      Float(fields, "repetition_penalty", 0, 100)
+          .value_or(repeat_penalty.value_or(defaults.repetition_penalty.value_or(params.repetition_penalty)));
   params.presence_penalty = Float(fields, "presence_penalty", -2, 2).value_or(0.0F);
   params.frequency_penalty = Float(fields, "frequency_penalty", -2, 2).value_or(0.0F);
   params.logit_bias = ReadLogitBias(fields);
@@ -55,6 +58,17 @@ SamplingParams ReadSampling(JsonFields& fields, const ServedModel& model) {
     params.seed = static_cast<uint64_t>(*seed);
   }
   return params;
+}
+
+uint32_t ReadMaxTokens(JsonFields& fields, std::optional<uint32_t> tokens_default) {
+  constexpr int64_t kMax = std::numeric_limits<int32_t>::max();
+  // -1 means no limit, as llama.cpp's clients send it.
+  const auto new_name = fields.Integer("max_completion_tokens", -1, kMax);
+  const auto old_name = fields.Integer("max_tokens", -1, kMax);
+  const std::optional<int64_t> tokens = new_name ? new_name : old_name;
+  if (!tokens) return tokens_default.value_or(0);
+  if (*tokens == 0) fields.Fail(new_name ? "max_completion_tokens" : "max_tokens", "must be at least 1");
+  return static_cast<uint32_t>(std::max<int64_t>(*tokens, 0));
 }
 
 std::vector<std::string> ReadStopStrings(JsonFields& fields, const char* name) {

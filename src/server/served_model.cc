@@ -3,24 +3,82 @@
 #include <fmt/chrono.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "server/model_name.h"
 
 namespace mimo {
+namespace {
 
-ApiResult<void> CheckModelName(const ServedModel& model, std::string_view requested) {
-  if (requested.empty()) return {};
+struct ThinkingSuffix {
+  std::string_view text;
+  bool thinking;
+};
+constexpr ThinkingSuffix kThinkingSuffixes[] = {
+    {"-nothinking", false}, {"-no-thinking", false}, {"-nothink", false}, {"-thinking", true}};
+
+const ModelAlias* FindAlias(const ServedModel& model, const std::string& name, bool is_pattern) {
+  for (const ModelAlias& alias : model.aliases) {
+    if (alias.is_pattern() != is_pattern) continue;
+    const std::string comparable = ComparableModelName(alias.name);
+    if (is_pattern ? MatchesPattern(name, comparable) : comparable == name) return &alias;
+  }
+  return nullptr;
+}
+
+// `name` is comparable.
+std::optional<RequestedModel> FindSpelledOut(const ServedModel& model, const std::string& name) {
+  if (name == ComparableModelName(model.id))
+    return RequestedModel{.name = model.id, .defaults = model.defaults};
+  const ModelAlias* alias = FindAlias(model, name, false);
+  if (alias == nullptr) return std::nullopt;
+  return RequestedModel{.name = alias->name, .defaults = Merge(alias->defaults, model.defaults)};
+}
+
+// `name` is comparable; `requested` as the client wrote it.
+std::optional<RequestedModel> FindByPattern(const ServedModel& model, const std::string& name,
+                                            std::string_view requested) {
+  const ModelAlias* alias = FindAlias(model, name, true);
+  if (alias == nullptr) return std::nullopt;
+  return RequestedModel{.name = std::string(requested), .defaults = Merge(alias->defaults, model.defaults)};
+}
+
+std::optional<RequestedModel> FindWithThinkingSuffix(const ServedModel& model, const std::string& name,
+                                                     std::string_view requested) {
+  for (const ThinkingSuffix& suffix : kThinkingSuffixes) {
+    if (!name.ends_with(suffix.text)) continue;
+    const std::string base = name.substr(0, name.size() - suffix.text.size());
+    std::optional<RequestedModel> found = FindSpelledOut(model, base);
+    if (found) {
+      found->name += suffix.text;
+    } else {
+      found = FindByPattern(model, base, requested);
+    }
+    if (!found) continue;
+    found->defaults.thinking = suffix.thinking;
+    return found;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+ApiResult<RequestedModel> FindModel(const ServedModel& model, std::string_view requested) {
+  if (requested.empty()) return RequestedModel{.name = model.id, .defaults = model.defaults};
   const std::string name = ComparableModelName(requested);
-  const bool known = name == ComparableModelName(model.id) ||
-                     std::any_of(model.aliases.begin(), model.aliases.end(), [&](const std::string& alias) {
-                       return ComparableModelName(alias) == name;
-                     });
-  if (known) return {};
+  if (auto found = FindSpelledOut(model, name)) return *std::move(found);
+  if (auto found = FindWithThinkingSuffix(model, name, requested)) return *std::move(found);
+  if (auto found = FindByPattern(model, name, requested)) return *std::move(found);
   return tl::unexpected(ApiError{
       .code = ErrorCode::kNotFound,
       .message = fmt::format("the model '{}' does not exist here: this server has '{}'", requested, model.id),
       .param = "model",
       .reason = "model_not_found"});
+}
+
+ApiResult<void> CheckModelName(const ServedModel& model, std::string_view requested) {
+  if (const auto found = FindModel(model, requested); !found) return tl::unexpected(found.error());
+  return {};
 }
 
 std::vector<TokenId> ToolCallOpeners(const Tokenizer& tokenizer) {
@@ -37,27 +95,34 @@ void ForbidToolCalls(const ServedModel& model, SamplingParams& sampling) {
   }
 }
 
-Json ModelJson(const ServedModel& model) {
+Json ModelJson(const ServedModel& model, const std::string& name) {
   const uint32_t context = model.engine->context_max();
-  return Json{{"id", model.id},
+  return Json{{"id", name},
               {"object", "model"},
               {"type", "model"},
-              {"display_name", model.id},
+              {"display_name", name},
               {"created", model.created_unix_seconds},
               {"created_at", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}",
                                          fmt::gmtime(static_cast<std::time_t>(model.created_unix_seconds)))},
               {"owned_by", "xiaomi"},
+              {"root", model.id},
               {"max_model_len", context},
               {"max_input_tokens", context},
               {"max_tokens", context}};
 }
 
 Json ModelListJson(const ServedModel& model) {
+  std::vector<std::string> names = {model.id, model.id + "-thinking", model.id + "-nothink"};
+  for (const ModelAlias& alias : model.aliases) {
+    if (!alias.is_pattern()) names.push_back(alias.name);
+  }
+  Json list = Json::array();
+  for (const std::string& name : names) list.push_back(ModelJson(model, name));
   return Json{{"object", "list"},
-              {"data", Json::array({ModelJson(model)})},
+              {"data", std::move(list)},
               {"has_more", false},
-              {"first_id", model.id},
-              {"last_id", model.id}};
+              {"first_id", names.front()},
+              {"last_id", names.back()}};
 }
 
 }  // namespace mimo

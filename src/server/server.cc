@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "server/api_error.h"
 #include "server/chat_route.h"
+#include "server/completions_route.h"
 #include "server/messages_route.h"
 #include "server/openapi.h"
 #include "server/page.h"
@@ -70,6 +71,13 @@ struct StreamEnd {
 
 bool Matches(const RouteEntry& entry, const HttpRequest& request) {
   return TakesMethod(entry, request.method == "HEAD" ? "GET" : request.method);
+}
+
+HttpReply HandleEmbeddings(const ServedModel& model) {
+  return ErrorReply({.code = ErrorCode::kUnimplemented,
+                     .message = fmt::format("'{}' has no embeddings: it generates text", model.id),
+                     .param = "model",
+                     .reason = "not_implemented"});
 }
 
 }  // namespace
@@ -221,6 +229,8 @@ HttpReply ApiServer::HandleWithKey(const Exchange& exchange, const ApiKey& key) 
   switch (route.route) {
     case ApiRoute::kModels:
       return HandleModels(std::string(PlainPath(request.path)));
+    case ApiRoute::kEmbeddings:
+      return HandleEmbeddings(*model_);
     case ApiRoute::kTokenize:
       return HandleTokenize(request, *model_);
     case ApiRoute::kDetokenize:
@@ -259,6 +269,8 @@ HttpReply ApiServer::HandleGeneration(const Exchange& exchange, const ApiKey& ke
 
 HttpReply ApiServer::Generate(ApiRoute route, const GenerationRoute& generation) {
   switch (route) {
+    case ApiRoute::kCompletions:
+      return HandleTextCompletion(generation);
     case ApiRoute::kMessages:
       return HandleMessages(generation);
     case ApiRoute::kResponses:
@@ -281,9 +293,9 @@ HttpReply ApiServer::HandleModels(const std::string& path) const {
   HttpReply reply;
   constexpr std::string_view kPrefix = "/models/";
   if (path.starts_with(kPrefix)) {
-    const auto known = CheckModelName(*model_, std::string_view(path).substr(kPrefix.size()));
-    if (!known) return ErrorReply(known.error());
-    reply.body = DumpJson(ModelJson(*model_));
+    const auto requested = FindModel(*model_, std::string_view(path).substr(kPrefix.size()));
+    if (!requested) return ErrorReply(requested.error());
+    reply.body = DumpJson(ModelJson(*model_, requested->name));
   } else {
     reply.body = DumpJson(ModelListJson(*model_));
   }

@@ -19,8 +19,9 @@
 // carries, and from which limits, usage, money and metrics are counted.
 //
 // One file per idea: http_server (the library behind an interface), api_error (the table of error codes),
-// json_fields, sampling_fields (typed reads of a request), served_model (names), *_route (endpoints), page
-// (the web page and its home), serve (start, signals, end).
+// json_fields, sampling_fields, output_format, tool_choice_field, stream_options (typed reads of a request),
+// reply_shape (tools and formats -> a grammar), served_model and model_alias (names), *_route (endpoints),
+// page (the web page and its home), serve (start, signals, end).
 
 #include <atomic>
 #include <chrono>

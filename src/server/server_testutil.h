@@ -300,7 +300,8 @@ class ServerTest : public testing::Test {
     ASSERT_TRUE(tokenizer.has_value()) << tokenizer.error().message;
     ServedModel model;
     model.id = "mimo-v2-flash";
-    model.aliases = {"XiaomiMiMo/MiMo-V2-Flash"};
+    model.aliases = aliases_;
+    model.policy = policy_;
     model.chat_template = ChatTemplate(ChatTemplateKind::kMimoV2Flash);
     model.tokenizer = std::make_unique<Tokenizer>(std::move(*tokenizer));
     auto engine = std::make_unique<FakeEngine>();
@@ -330,7 +331,15 @@ class ServerTest : public testing::Test {
     return client.ReadReply();
   }
 
+  // With the aliases and the policy that a test has set since; the engine is a new one.
+  void Restart() {
+    server_.reset();
+    SetUp();
+  }
+
   bool set_model_at_start_ = true;
+  std::vector<ModelAlias> aliases_ = {{.name = "XiaomiMiMo/MiMo-V2-Flash"}};
+  ChatPolicy policy_;
   std::unique_ptr<ApiServer> server_;
   FakeEngine* engine_ = nullptr;  // owned by the server
 };

@@ -462,6 +462,10 @@ OutputParser::OutputParser(OutputParser&&) noexcept = default;
 OutputParser& OutputParser::operator=(OutputParser&&) noexcept = default;
 
 std::vector<OutputEvent> OutputParser::Push(std::string_view text) {
+  if (impl_->options.is_plain_text) {
+    impl_->Emit(OutputEvent::Kind::kContent, text);
+    return std::exchange(impl_->events, {});
+  }
   for (const char c : text) impl_->Byte(c);
   return std::exchange(impl_->events, {});
 }

@@ -32,6 +32,7 @@ struct OutputParserOptions {
   bool starts_in_reasoning = false;        // ChatTemplate::StartsInReasoning
   bool parse_tool_calls = false;           // false: tool-call text is content (tool_choice none, no tools)
   std::vector<ToolDefinition> tools = {};  // argument values are converted by these schemas
+  bool is_plain_text = false;              // true: everything is content, tags and white space included
 };
 
 // The concatenated events of one kind are the same however the bytes are split between Push calls. Fed by

@@ -36,10 +36,13 @@ SYNTH_KEYS = {
 class Server:
     """A running server; `lines` are what it wrote to stderr."""
 
-    def __init__(self, model, *flags, port=0, context=CONTEXT):
-        command = [PROGRAM, "serve", "--model", str(model), "--port", str(port), "--context", str(context), *flags]
+    def __init__(self, model, *flags, port=0, context=CONTEXT, program=PROGRAM, environment=None):
+        command = [program, "serve", "--port", str(port), "--context", str(context), *flags]
+        if model is not None:  # else the one inside the program
+            command += ["--model", str(model)]
         self.log = open(FOLDER / f"server-{context}.log", "w+")
-        self.process = subprocess.Popen(command, stderr=self.log, stdout=subprocess.PIPE)
+        self.process = subprocess.Popen(command, stderr=self.log, stdout=subprocess.PIPE,
+                                        env={**os.environ, **(environment or {})})
         self.url = self._wait_for(r"serving .* on (https?://\S+)")
 
     def _wait_for(self, pattern, seconds=120):
@@ -62,14 +65,27 @@ class Server:
         return code
 
 
+def synthesize(name, keys):
+    path = FOLDER / name
+    shutil.rmtree(path, ignore_errors=True)
+    sets = [part for key, value in keys.items() for part in ("--set", f"{key}={value}")]
+    subprocess.run([PROGRAM, "synth", "--like", "flash", *sets, "--seed", "1", str(path)], check=True)
+    return path
+
+
 @pytest.fixture(scope="session")
 def model_path():
-    path = FOLDER / MODEL_NAME
-    shutil.rmtree(path, ignore_errors=True)
-    sets = [part for key, value in SYNTH_KEYS.items() for part in ("--set", f"{key}={value}")]
-    subprocess.run([PROGRAM, "synth", "--like", "flash", *sets, "--seed", "1", str(path)], check=True)
+    path = synthesize(MODEL_NAME, SYNTH_KEYS)
     yield path
     shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def wide_model_path():
+    """With the whole vocabulary: agents' prompts are tens of kilobytes, which few tokens would make too long."""
+    path = synthesize("wide/" + MODEL_NAME, {key: value for key, value in SYNTH_KEYS.items() if key != "vocab_size"})
+    yield path
+    shutil.rmtree(path.parent, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -15,8 +15,20 @@ mkdir -p "$work"
 if ! cmp -s "$here/requirements.txt" "$work/requirements.installed"; then
   rm -rf "$work/venv"
   python3 -m venv "$work/venv"
-  "$work/venv/bin/pip" install --quiet --disable-pip-version-check -r "$here/requirements.txt"
+  "$work/venv/bin/pip" install --quiet --disable-pip-version-check --no-deps -r "$here/requirements.txt"
   cp "$here/requirements.txt" "$work/requirements.installed"
+fi
+# Codex and Claude Code, 143 and 178 MB, go into an environment of their own, and only where the test build is that
+# closes their loops (docs/decisions/0020-anthropic-and-responses.md).
+forced=$(dirname "$program")/tests/mimo-forced
+if [ -x "$forced" ]; then
+  export MIMO_FORCED_PROGRAM="$forced"
+  if ! cmp -s "$here/requirements-agents.txt" "$work/requirements-agents.installed"; then
+    rm -rf "$work/agents-venv"
+    python3 -m venv "$work/agents-venv"
+    "$work/agents-venv/bin/pip" install --quiet --disable-pip-version-check --no-deps --no-compile -r "$here/requirements-agents.txt"
+    cp "$here/requirements-agents.txt" "$work/requirements-agents.installed"
+  fi
 fi
 export MIMO_TEST_PROGRAM="$program" MIMO_TEST_FOLDER="$work" PYTHONDONTWRITEBYTECODE=1
 exec "$work/venv/bin/python" -m pytest -p no:cacheprovider -q "$here" "$@"

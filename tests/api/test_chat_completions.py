@@ -166,6 +166,27 @@ def test_thinking_switches_change_the_prompt_alike(client, switch):
     assert prompt_tokens(switch) == enabled
 
 
+def test_thinking_by_the_models_name(client):
+    def prompt_tokens(name, **body):
+        return complete(client, model=name, max_tokens=1, extra_body=body).usage.prompt_tokens
+
+    assert prompt_tokens(MODEL_NAME + "-thinking") == prompt_tokens(MODEL_NAME, enable_thinking=True)
+    assert prompt_tokens(MODEL_NAME + "-nothink") == prompt_tokens(MODEL_NAME, enable_thinking=False)
+    # What the request says itself counts more than its model's name.
+    assert prompt_tokens(MODEL_NAME + "-thinking", enable_thinking=False) == prompt_tokens(MODEL_NAME + "-nothink")
+
+
+def test_continuous_usage_and_token_ids(client):
+    chunks = list(complete(client, max_tokens=8, stream=True, stream_options={"include_usage": True, "continuous_usage_stats": True},
+                           extra_body={"return_token_ids": True, "ignore_eos": True}))
+
+    counts = [chunk.usage.completion_tokens for chunk in chunks]
+    assert counts == sorted(counts)
+    assert counts[-1] == 8
+    assert sum(len(chunk.choices[0].token_ids) for chunk in chunks if chunk.choices) == 8
+    assert len(chunks[0].prompt_token_ids) == chunks[-1].usage.prompt_tokens
+
+
 def test_unknown_model(client):
     with pytest.raises(openai.NotFoundError) as raised:
         complete(client, model="gpt-9")
@@ -176,8 +197,9 @@ def test_unknown_model(client):
 def test_model_names(client):
     for name in (MODEL_NAME, "MiMo-V2-Flash", "XiaomiMiMo/MiMo-V2-Flash", MODEL_NAME + "[1m]"):
         assert complete(client, model=name, max_tokens=1).model == MODEL_NAME
-    assert [model.id for model in client.models.list()] == [MODEL_NAME]
+    assert [model.id for model in client.models.list()] == [MODEL_NAME, MODEL_NAME + "-thinking", MODEL_NAME + "-nothink"]
     assert client.models.retrieve(MODEL_NAME).id == MODEL_NAME
+    assert client.models.retrieve(MODEL_NAME + "-thinking").id == MODEL_NAME + "-thinking"
 
 
 @pytest.mark.parametrize("options,param", [
@@ -194,7 +216,7 @@ def test_wrong_fields_are_named(client, options, param):
 
 
 def test_what_is_not_implemented_says_so(client):
-    for options in ({"response_format": {"type": "json_object"}}, {"tools": [TOOL], "tool_choice": "required"}):
+    for options in ({"modalities": ["text", "audio"]}, {"extra_body": {"continue_final_message": True}}):
         with pytest.raises(openai.InternalServerError) as raised:
             complete(client, **options)
         assert raised.value.status_code == 501
