@@ -21,12 +21,12 @@ std::string_view StopReason(ChoiceEnd end, bool stopped_by_string, bool reached_
 
 }  // namespace
 
-Json MessagesUsageJson(const GenerationUsage& usage, uint32_t reasoning_tokens) {
-  return Json{{"input_tokens", usage.prompt_tokens - usage.cached_tokens},
+Json MessagesUsageJson(const TokenCounts& counts) {
+  return Json{{"input_tokens", counts.prompt - counts.cached},
               {"cache_creation_input_tokens", 0},
-              {"cache_read_input_tokens", usage.cached_tokens},
-              {"output_tokens", usage.completion_tokens},
-              {"output_tokens_details", {{"thinking_tokens", reasoning_tokens}}}};
+              {"cache_read_input_tokens", counts.cached},
+              {"output_tokens", counts.completion},
+              {"output_tokens_details", {{"thinking_tokens", counts.reasoning}}}};
 }
 
 void MessageBlocks::Start(Open kind, Json block, std::vector<Json>* events) {
@@ -129,17 +129,21 @@ namespace {
 
 class MessagesFormat final : public ReplyFormat {
  public:
-  MessagesFormat(const MessagesRequest& request, std::string model, std::string request_id)
+  MessagesFormat(const MessagesRequest& request, const GenerationRoute& route)
       : stream_(request.stream),
         max_tokens_(request.generation.max_tokens),
         id_(RandomId("msg_")),
-        model_(std::move(model)),
-        request_id_(std::move(request_id)),
+        model_(request.model_name),
+        request_id_(route.request.id),
+        meter_(route.meter),
         blocks_(request.shows_thinking) {}
 
   std::string Begin(const GenerationUsage& usage) override {
-    const Json start{{"type", "message_start"},
-                     {"message", MessageJson(Json::array(), nullptr, MessagesUsageJson(usage, 0))}};
+    const Json start{
+        {"type", "message_start"},
+        {"message",
+         MessageJson(Json::array(), nullptr,
+                     MessagesUsageJson({.prompt = usage.prompt_tokens, .cached = usage.cached_tokens}))}};
     return Events({start, Json{{"type", "ping"}}});
   }
 
@@ -152,14 +156,15 @@ class MessagesFormat final : public ReplyFormat {
   }
 
   std::string Finish(const std::vector<ChoiceReader>& choices) override {
-    const GenerationUsage& usage = choices.front().usage();
-    const bool reached_limit = max_tokens_ > 0 && usage.completion_tokens >= max_tokens_;
+    const TokenCounts counts = CountTokens(choices);
+    const bool reached_limit = max_tokens_ > 0 && counts.completion >= max_tokens_;
     const std::string_view reason = StopReason(end_, !stop_string_.empty(), reached_limit);
-    const Json usage_json = MessagesUsageJson(usage, choices.front().reasoning_tokens());
-    if (!stream_) return DumpJson(MessageJson(blocks_.content(), reason, usage_json));
+    Json usage = MessagesUsageJson(counts);
+    AddCost(meter_.get(), counts, &usage);
+    if (!stream_) return DumpJson(MessageJson(blocks_.content(), reason, usage));
     const Json delta{{"type", "message_delta"},
                      {"delta", {{"stop_reason", reason}, {"stop_sequence", StopSequence()}}},
-                     {"usage", usage_json}};
+                     {"usage", usage}};
     return Events({delta, Json{{"type", "message_stop"}}});
   }
 
@@ -198,6 +203,7 @@ class MessagesFormat final : public ReplyFormat {
   const std::string id_;
   const std::string model_;
   const std::string request_id_;
+  const std::shared_ptr<const RequestMeter> meter_;
   MessageBlocks blocks_;
   ChoiceEnd end_ = ChoiceEnd::kStop;
   std::string stop_string_;
@@ -205,9 +211,9 @@ class MessagesFormat final : public ReplyFormat {
 
 }  // namespace
 
-std::unique_ptr<ReplyFormat> MakeMessagesFormat(const MessagesRequest& request, const ServedModel& model,
-                                                std::string request_id) {
-  return std::make_unique<MessagesFormat>(request, model.id, std::move(request_id));
+std::unique_ptr<ReplyFormat> MakeMessagesFormat(const MessagesRequest& request,
+                                                const GenerationRoute& route) {
+  return std::make_unique<MessagesFormat>(request, route);
 }
 
 }  // namespace mimo

@@ -15,7 +15,7 @@ namespace mimo {
 
 // {"input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "output_tokens", details}.
 // Unlike OpenAI's, `input_tokens` are those that no cache held.
-Json MessagesUsageJson(const GenerationUsage& usage, uint32_t reasoning_tokens);
+Json MessagesUsageJson(const TokenCounts& counts);
 
 // The content blocks of one message.
 class MessageBlocks {
@@ -47,8 +47,7 @@ class MessageBlocks {
   Json content_ = Json::array();
 };
 
-// The reply to `request`, streamed or whole as it asks. `request_id` goes into errors.
-std::unique_ptr<ReplyFormat> MakeMessagesFormat(const MessagesRequest& request, const ServedModel& model,
-                                                std::string request_id);
+// The reply to `request`, streamed or whole as it asks.
+std::unique_ptr<ReplyFormat> MakeMessagesFormat(const MessagesRequest& request, const GenerationRoute& route);
 
 }  // namespace mimo

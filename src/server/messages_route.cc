@@ -15,7 +15,7 @@ HttpReply HandleMessages(const GenerationRoute& route) {
   if (!body) return MessagesErrorReply(body.error(), request_id);
   ApiResult<MessagesRequest> parsed = ParseMessagesRequest(*body, route.model);
   if (!parsed) return MessagesErrorReply(parsed.error(), request_id);
-  auto format = MakeMessagesFormat(*parsed, route.model, request_id);
+  auto format = MakeMessagesFormat(*parsed, route);
   return RunGeneration(std::move(*parsed), std::move(format), route);
 }
 

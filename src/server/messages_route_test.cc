@@ -153,6 +153,33 @@ TEST_F(MessagesRouteTest, WithoutParallelCallsTheFirstOneEndsTheReply) {
   EXPECT_EQ(json["stop_reason"], "tool_use");
 }
 
+TEST_F(MessagesRouteTest, ForcedCallsAndFormatsRestrictWhatMayBeSaid) {
+  AnswerWith({"ok"});
+  const auto allows = [&](const std::string& fields, std::string_view text) {
+    const ClientReply reply = Messages(fields);
+    EXPECT_EQ(reply.status, 200) << reply.body;
+    const GrammarPtr grammar = engine_->requests().back().grammar;
+    return grammar == nullptr || GrammarMatcher(grammar, nullptr).AcceptBytes(text);
+  };
+  const std::string tools = kTools;
+  const std::string schema = R"("output_config":{"effort":"low","format":{"type":"json_schema","schema":)"
+                             R"({"type":"object","properties":{"a":{"type":"integer"}},"required":["a"]}}})";
+
+  EXPECT_TRUE(allows(tools + R"(,"tool_choice":{"type":"auto"})", "hello"));
+  EXPECT_TRUE(allows(tools + R"(,"tool_choice":{"type":"none"})", "hello"));
+  EXPECT_FALSE(allows(tools + R"(,"tool_choice":{"type":"any"})", "hello"));
+  EXPECT_TRUE(allows(tools + R"(,"tool_choice":{"type":"any"})", "<tool_call>\n<function=get_time>"));
+  EXPECT_FALSE(allows(tools + R"(,"tool_choice":{"type":"tool","name":"set_light"})",
+                      "<tool_call>\n<function=get_time>"));
+  EXPECT_TRUE(allows(tools + R"(,"tool_choice":{"type":"tool","name":"set_light"})",
+                     "<tool_call>\n<function=set_light>"));
+  EXPECT_TRUE(allows(schema, R"({"a": 5)"));
+  EXPECT_FALSE(allows(schema, R"({"a": "x)"));
+  EXPECT_EQ(Messages(tools + R"(,"tool_choice":{"type":"tool","name":"nothing"})").status, 400);
+  EXPECT_EQ(Messages(R"("tool_choice":{"type":"any"})").status, 400);
+  EXPECT_EQ(Messages(R"("output_config":{"format":{"type":"json_schema"}})").status, 400);
+}
+
 TEST_F(MessagesRouteTest, StopReasonsSayWhatEndedTheReply) {
   engine_->on_submit = [](const GenerationRequest& request, const EventSink& sink) {
     GenerationEvent event;
@@ -351,6 +378,14 @@ TEST_F(MessagesRouteTest, NamesTheFieldAtFault) {
     EXPECT_EQ(reply.status, 400) << body;
     EXPECT_TRUE(reply.json()["error"]["message"].get<std::string>().starts_with(field)) << reply.body;
   }
+}
+
+TEST_F(MessagesRouteTest, AnAnswerIsNotContinuedButCanBeCounted) {
+  const std::string body = R"({"max_tokens":9,"messages":[{"role":"user","content":"x"},)"
+                           R"({"role":"assistant","content":"The answer is ("}]})";
+
+  EXPECT_EQ(Post("/v1/messages", body).status, 400);
+  EXPECT_EQ(Post("/v1/messages/count_tokens", body).status, 200);
 }
 
 TEST_F(MessagesRouteTest, ContextErrorsHaveTheWordsThatClaudeCodeReads) {

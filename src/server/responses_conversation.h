@@ -2,7 +2,6 @@
 // `instructions`, `input` and `tools` of OpenAI's Responses API -> the conversation the chat template
 // renders. docs/decisions/0020-anthropic-and-responses.md has the table of items.
 
-#include <functional>
 #include <map>
 #include <string>
 #include <vector>

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "server/chat_reply.h"
+#include "server/request_meter.h"
 #include "server/responses_items.h"
 
 namespace mimo {
@@ -15,29 +16,33 @@ int64_t NowUnixSeconds() {
       .count();
 }
 
-Json ResponsesUsageJson(const GenerationUsage& usage, uint32_t reasoning_tokens) {
-  return Json{{"input_tokens", usage.prompt_tokens},
-              {"input_tokens_details", {{"cached_tokens", usage.cached_tokens}, {"cache_write_tokens", 0}}},
-              {"output_tokens", usage.completion_tokens},
-              {"output_tokens_details", {{"reasoning_tokens", reasoning_tokens}}},
-              {"total_tokens", usage.prompt_tokens + usage.completion_tokens}};
+Json ResponsesUsageJson(const TokenCounts& counts, const RequestMeter* meter) {
+  Json usage{{"input_tokens", counts.prompt},
+             {"input_tokens_details", {{"cached_tokens", counts.cached}, {"cache_write_tokens", 0}}},
+             {"output_tokens", counts.completion},
+             {"output_tokens_details", {{"reasoning_tokens", counts.reasoning}}},
+             {"total_tokens", counts.prompt + counts.completion}};
+  AddCost(meter, counts, &usage);
+  return usage;
 }
 
 class ResponsesFormat final : public ReplyFormat {
  public:
-  ResponsesFormat(const ResponsesRequest& request, const ServedModel& model, ResponsesStore& store)
+  ResponsesFormat(ResponsesRequest& request, const GenerationRoute& route, const OwnedResponses& stored)
       : stream_(request.stream),
         report_logprobs_(request.report_logprobs),
         id_(RandomId("resp_")),
         created_at_(NowUnixSeconds()),
-        model_(model.id),
-        tokenizer_(*model.tokenizer),
-        echo_(request.echo),
-        input_(request.store ? request.items : Json()),
-        store_(request.store ? &store : nullptr),
+        model_(request.model_name),
+        tokenizer_(*route.model.tokenizer),
+        echo_(std::move(request.echo)),
+        input_(request.store ? std::move(request.items) : Json()),
+        stores_(request.store),
+        stored_(stored),
+        meter_(route.meter),
         items_({.encrypts_reasoning = request.encrypts_reasoning,
                 .summarizes_reasoning = request.summarizes_reasoning,
-                .tools = request.tools}) {}
+                .tools = std::move(request.tools)}) {}
 
   std::string Begin(const GenerationUsage& /*usage*/) override {
     const Json response = ResponseJson("in_progress");
@@ -56,10 +61,9 @@ class ResponsesFormat final : public ReplyFormat {
   }
 
   std::string Finish(const std::vector<ChoiceReader>& choices) override {
-    const ChoiceReader& choice = choices.front();
-    usage_ = ResponsesUsageJson(choice.usage(), choice.reasoning_tokens());
+    usage_ = ResponsesUsageJson(CountTokens(choices), meter_.get());
     const Json response = ResponseJson(is_incomplete_ ? "incomplete" : "completed");
-    if (store_ != nullptr) Store(response);
+    if (stores_) Store(response);
     if (!stream_) return DumpJson(response);
     return Events({Json{{"type", is_incomplete_ ? "response.incomplete" : "response.completed"},
                         {"response", response}}});
@@ -103,9 +107,9 @@ class ResponsesFormat final : public ReplyFormat {
   }
 
   void Store(const Json& response) {
-    StoredResponse stored{.response = DumpJson(response), .input = DumpJson(input_)};
+    StoredResponse stored{.owner = stored_.owner, .response = DumpJson(response), .input = DumpJson(input_)};
     for (const Json& item : items_.output()) stored.output_ids.push_back(item["id"].get<std::string>());
-    store_->Put(id_, std::move(stored));
+    stored_.store.Put(id_, std::move(stored));
   }
 
   const bool stream_;
@@ -116,7 +120,9 @@ class ResponsesFormat final : public ReplyFormat {
   const Tokenizer& tokenizer_;
   const Json echo_;
   const Json input_;
-  ResponsesStore* const store_;  // null: not to be stored
+  const bool stores_;
+  const OwnedResponses stored_;
+  const std::shared_ptr<const RequestMeter> meter_;
   ResponsesItems items_;
   Json logprobs_ = Json::array();  // of tokens whose text has not come yet
   Json usage_;
@@ -126,9 +132,9 @@ class ResponsesFormat final : public ReplyFormat {
 
 }  // namespace
 
-std::unique_ptr<ReplyFormat> MakeResponsesFormat(const ResponsesRequest& request, const ServedModel& model,
-                                                 ResponsesStore& store) {
-  return std::make_unique<ResponsesFormat>(request, model, store);
+std::unique_ptr<ReplyFormat> MakeResponsesFormat(ResponsesRequest& request, const GenerationRoute& route,
+                                                 const OwnedResponses& stored) {
+  return std::make_unique<ResponsesFormat>(request, route, stored);
 }
 
 }  // namespace mimo

@@ -10,9 +10,9 @@
 
 namespace mimo {
 
-// The reply to `request`, streamed or whole as it asks; puts it into `store` when it has ended well and the
-// request wants that. `model` and `store` must outlive it.
-std::unique_ptr<ReplyFormat> MakeResponsesFormat(const ResponsesRequest& request, const ServedModel& model,
-                                                 ResponsesStore& store);
+// The reply to `request`, streamed or whole as it asks; stored when it has ended well and the request wants
+// that. Takes what is the reply's alone out of the request: its echo, items and tools.
+std::unique_ptr<ReplyFormat> MakeResponsesFormat(ResponsesRequest& request, const GenerationRoute& route,
+                                                 const OwnedResponses& stored);
 
 }  // namespace mimo

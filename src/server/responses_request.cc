@@ -1,14 +1,12 @@
 #include "server/responses_request.h"
 
-#include <algorithm>
-#include <array>
 #include <limits>
 #include <set>
 #include <utility>
 
 #include "server/json_fields.h"
-#include "server/responses_tools.h"
 #include "server/sampling_fields.h"
+#include "server/tool_choice_field.h"
 
 namespace mimo {
 namespace {
@@ -21,30 +19,30 @@ ApiError NotFoundError(std::string message, const char* param, const char* reaso
 Json ParseStored(const std::string& text) { return ParseJson(text).value_or(Json::array()); }
 
 // The conversation that `previous_response_id` stands for.
-ApiResult<Json> ItemsBefore(const std::string& previous_id, ResponsesStore& store) {
+ApiResult<Json> ItemsBefore(const std::string& previous_id, const OwnedResponses& stored) {
   if (previous_id.empty()) return Json::array();
-  const std::optional<StoredResponse> stored = store.Find(previous_id);
-  if (!stored) {
+  const std::optional<StoredResponse> previous = stored.store.Find(stored.owner, previous_id);
+  if (!previous) {
     return tl::unexpected(NotFoundError(fmt::format("Previous response with id '{}' not found.", previous_id),
                                         "previous_response_id", "previous_response_not_found"));
   }
-  Json items = ParseStored(stored->input);
-  for (Json& item : ParseStored(stored->response)["output"]) items.push_back(std::move(item));
+  Json items = ParseStored(previous->input);
+  for (Json& item : ParseStored(previous->response)["output"]) items.push_back(std::move(item));
   return items;
 }
 
 // {"type": "item_reference", "id"} -> the item of an earlier response.
-ApiResult<void> ResolveReferences(Json* items, ResponsesStore& store) {
+ApiResult<void> ResolveReferences(Json* items, const OwnedResponses& stored) {
   for (Json& item : *items) {
     if (!item.is_object() || item.value("type", Json()) != "item_reference") continue;
     const Json id = item.value("id", Json());
     const std::string text = id.is_string() ? id.get<std::string>() : "";
-    const std::optional<StoredResponse> stored = store.FindByItem(text);
-    if (!stored) {
+    const std::optional<StoredResponse> source = stored.store.FindByItem(stored.owner, text);
+    if (!source) {
       return tl::unexpected(
           NotFoundError(fmt::format("Item with id '{}' not found.", text), "input", "item_not_found"));
     }
-    for (Json& output : ParseStored(stored->response)["output"]) {
+    for (Json& output : ParseStored(source->response)["output"]) {
       if (output["id"] == text) item = std::move(output);
     }
   }
@@ -60,43 +58,24 @@ void RejectUnsupported(JsonFields& fields) {
   }
 }
 
-void ReadTextFormat(JsonFields& fields) {
+// {"format": {"type": "text" | "json_object" | "json_schema", ...}}
+ApiResult<OutputFormat> ReadTextFormat(JsonFields& fields) {
   const Json* text = fields.Object("text");
-  if (text == nullptr) return;
+  if (text == nullptr) return OutputFormat();
   JsonFields text_fields(*text, "text.");
-  const Json* format = text_fields.Object("format");
-  const std::string type =
-      format == nullptr ? "text" : JsonFields(*format, "text.format.").String("type").value_or("");
-  if (type == "json_object" || type == "json_schema") {
-    fields.Fail("text.format", "of this type is not implemented yet", ErrorCode::kUnimplemented);
-  } else if (type != "text") {
-    fields.Fail("text.format", "must have a 'type' of text, json_object or json_schema");
-  }
+  OutputFormat format = ReadFormatObject(text_fields, "format");
+  if (text_fields.error()) return tl::unexpected(*text_fields.error());
+  return format;
 }
 
-// "auto" | "none" | "required" | {"type": "function" | "custom", "name"} | {"type": "allowed_tools", ...}
-void ApplyToolChoice(JsonFields& fields, ResponsesConversation* conversation) {
-  const Json* choice = fields.Any("tool_choice");
-  if (choice == nullptr || *choice == "auto") return;
-  if (*choice == "none") {
-    conversation->chat.tools.clear();
-    return;
+// A choice names tools as the client knows them, also those of namespaces.
+void AllowFlatNames(const std::map<std::string, ResponsesTool>& tools, ReplyShape* shape) {
+  if (!shape->allowed_tools) return;
+  std::set<std::string> allowed;
+  for (const auto& [flat_name, tool] : tools) {
+    if (shape->allowed_tools->contains(tool.name)) allowed.insert(flat_name);
   }
-  if (choice->is_object() && choice->value("type", Json()) == "allowed_tools" && choice->contains("tools") &&
-      (*choice)["tools"].is_array() && choice->value("mode", Json("auto")) == "auto") {
-    std::set<std::string> allowed;
-    for (const Json& tool : (*choice)["tools"]) {
-      if (!tool.is_object() || !tool.value("name", Json()).is_string()) continue;
-      const Json name_space = tool.value("namespace", Json(""));
-      allowed.insert(FlatToolName(name_space.is_string() ? name_space.get<std::string>() : "",
-                                  tool["name"].get<std::string>()));
-    }
-    std::erase_if(conversation->chat.tools,
-                  [&](const ToolDefinition& tool) { return !allowed.contains(tool.name); });
-    return;
-  }
-  fields.Fail("tool_choice", "that forces a call is not implemented yet: use \"auto\"",
-              ErrorCode::kUnimplemented);
+  if (!allowed.empty()) shape->allowed_tools = std::move(allowed);
 }
 
 void ReadIncludes(JsonFields& fields, ResponsesRequest* request) {
@@ -116,21 +95,21 @@ void ReadIncludes(JsonFields& fields, ResponsesRequest* request) {
   }
 }
 
-ResponsesRequest ReadOptions(JsonFields& fields, const ServedModel& model) {
+ResponsesRequest ReadOptions(JsonFields& fields, const RequestedModel& requested) {
   ResponsesRequest request;
+  request.model_name = requested.name;
   request.stream = fields.Bool("stream").value_or(false);
   request.store = fields.Bool("store").value_or(true);
   request.parallel_tool_calls = fields.Bool("parallel_tool_calls").value_or(true);
-  request.generation.sampling = ReadSampling(fields, model.defaults);
-  request.generation.priority = ReadPriority(fields);
+  request.generation.sampling = ReadSampling(fields, requested.defaults);
   request.generation.stop_strings = ReadStopStrings(fields, "stop");
   request.generation.stop_token_ids = ReadStopTokenIds(fields);
   request.generation.ignore_eos = fields.Bool("ignore_eos").value_or(false);
   constexpr int64_t kMax = std::numeric_limits<int32_t>::max();
-  request.generation.max_tokens =
-      static_cast<uint32_t>(fields.Integer("max_output_tokens", 1, kMax).value_or(0));
+  request.generation.max_tokens = static_cast<uint32_t>(
+      fields.Integer("max_output_tokens", 1, kMax).value_or(requested.defaults.max_tokens.value_or(0)));
+  request.generation.priority = ReadPriority(fields);
   ReadIncludes(fields, &request);
-  ReadTextFormat(fields);
   return request;
 }
 
@@ -169,26 +148,38 @@ Json Echo(const JsonFields& fields, const ResponsesRequest& request) {
               {"user", OrNull(fields.Any("user"))}};
 }
 
-// Sets the items, the tools and the prompt.
-ApiResult<void> SetInput(JsonFields& fields, const Json& body, const ServedModel& model,
-                         ResponsesStore& store, ResponsesRequest* request) {
-  const auto fail = [](const Error& error) {
-    return tl::unexpected(WithParamFromMessage(ToApiError(error)));
-  };
+// The items of the whole conversation.
+ApiResult<Json> ReadItems(JsonFields& fields, const Json& body, const OwnedResponses& stored) {
   const std::string previous_id = fields.String("previous_response_id").value_or("");
   if (fields.error()) return tl::unexpected(*fields.error());
-  ApiResult<Json> before = ItemsBefore(previous_id, store);
-  if (!before) return tl::unexpected(before.error());
+  ApiResult<Json> before = ItemsBefore(previous_id, stored);
+  if (!before) return before;
   Result<Json> items = ResponsesInputItems(body, std::move(*before));
-  if (!items) return fail(items.error());
-  if (auto resolved = ResolveReferences(&*items, store); !resolved) return tl::unexpected(resolved.error());
-  Result<ResponsesConversation> conversation = ParseResponsesConversation(body, *items);
-  if (!conversation) return fail(conversation.error());
-  ApplyToolChoice(fields, &*conversation);
+  if (!items) return tl::unexpected(WithParamFromMessage(ToApiError(items.error())));
+  if (auto resolved = ResolveReferences(&*items, stored); !resolved) return tl::unexpected(resolved.error());
+  return std::move(*items);
+}
+
+// Sets the items, the tools and the prompt.
+ApiResult<void> SetInput(const Json& body, const RequestedModel& requested, const ServedModel& model,
+                         const OwnedResponses& stored, ResponsesRequest* request) {
+  JsonFields fields(body);
+  ReplyShape shape = {.parallel_tool_calls = request->parallel_tool_calls};
+  ReadToolChoice(fields, &shape);
+  ApiResult<OutputFormat> format = ReadTextFormat(fields);
   if (fields.error()) return tl::unexpected(*fields.error());
+  if (!format) return tl::unexpected(format.error());
+  shape.format = std::move(*format);
+  ApiResult<Json> items = ReadItems(fields, body, stored);
+  if (!items) return tl::unexpected(items.error());
+  Result<ResponsesConversation> conversation = ParseResponsesConversation(body, *items);
+  if (!conversation) return tl::unexpected(WithParamFromMessage(ToApiError(conversation.error())));
+  ChatRequest& chat = conversation->chat;
+  if (!chat.enable_thinking) chat.enable_thinking = requested.defaults.thinking;
+  AllowFlatNames(conversation->tools, &shape);
   request->items = std::move(*items);
   request->tools = std::move(conversation->tools);
-  return SetConversation(std::move(conversation->chat), model, request);
+  return SetConversation(std::move(chat), shape, model, request);
 }
 
 ApiResult<void> CheckContext(size_t prompt_tokens, uint32_t context_max) {
@@ -202,37 +193,42 @@ ApiResult<void> CheckContext(size_t prompt_tokens, uint32_t context_max) {
       .reason = "context_length_exceeded"});
 }
 
-ApiResult<void> CheckModel(JsonFields& fields, const ServedModel& model) {
+ApiResult<RequestedModel> FindModelOf(JsonFields& fields, const ServedModel& model) {
   const std::string name = fields.String("model").value_or("");
   if (fields.error()) return tl::unexpected(*fields.error());
-  return CheckModelName(model, name);
+  return FindModel(model, name);
 }
 
 }  // namespace
 
 ApiResult<ResponsesRequest> ParseResponsesRequest(const Json& body, const ServedModel& model,
-                                                  ResponsesStore& store) {
+                                                  const OwnedResponses& stored) {
   JsonFields fields(body);
-  if (auto known = CheckModel(fields, model); !known) return tl::unexpected(known.error());
+  const ApiResult<RequestedModel> requested = FindModelOf(fields, model);
+  if (!requested) return tl::unexpected(requested.error());
   RejectUnsupported(fields);
-  ResponsesRequest request = ReadOptions(fields, model);
+  ResponsesRequest request = ReadOptions(fields, *requested);
   if (fields.error()) return tl::unexpected(*fields.error());
   if (Status status = CheckSamplingParams(request.generation.sampling, model.engine->config().vocab_size);
       !status) {
     return tl::unexpected(WithParamFromMessage(ToApiError(status.error())));
   }
-  if (auto set = SetInput(fields, body, model, store, &request); !set) return tl::unexpected(set.error());
+  if (auto set = SetInput(body, *requested, model, stored, &request); !set)
+    return tl::unexpected(set.error());
   if (auto fits = CheckContext(request.generation.prompt.size(), model.engine->context_max()); !fits)
     return tl::unexpected(fits.error());
   request.echo = Echo(fields, request);
   return request;
 }
 
-ApiResult<uint64_t> CountResponsesTokens(const Json& body, const ServedModel& model, ResponsesStore& store) {
+ApiResult<uint64_t> CountResponsesTokens(const Json& body, const ServedModel& model,
+                                         const OwnedResponses& stored) {
   JsonFields fields(body);
-  if (auto known = CheckModel(fields, model); !known) return tl::unexpected(known.error());
+  const ApiResult<RequestedModel> requested = FindModelOf(fields, model);
+  if (!requested) return tl::unexpected(requested.error());
   ResponsesRequest request;
-  if (auto set = SetInput(fields, body, model, store, &request); !set) return tl::unexpected(set.error());
+  if (auto set = SetInput(body, *requested, model, stored, &request); !set)
+    return tl::unexpected(set.error());
   return request.generation.prompt.size();
 }
 

@@ -23,13 +23,14 @@ struct ResponsesRequest : GenerationJob {
   Json items;
 };
 
-// `previous_response_id` and `item_reference` are looked up in `store`; kNotFound when they are not there.
+// `previous_response_id` and `item_reference` are looked up in `stored`; kNotFound when they are not there.
 // What would need a server that goes on after the connection is kUnimplemented: background, conversations,
 // stored prompts.
 ApiResult<ResponsesRequest> ParseResponsesRequest(const Json& body, const ServedModel& model,
-                                                  ResponsesStore& store);
+                                                  const OwnedResponses& stored);
 
 // The tokens of the prompt that the same body gives.
-ApiResult<uint64_t> CountResponsesTokens(const Json& body, const ServedModel& model, ResponsesStore& store);
+ApiResult<uint64_t> CountResponsesTokens(const Json& body, const ServedModel& model,
+                                         const OwnedResponses& stored);
 
 }  // namespace mimo

@@ -197,6 +197,29 @@ TEST_F(ResponsesRouteTest, ToolsAreShownToTheModelAsFunctions) {
             PromptOf(R"("input":"hi")"));
 }
 
+TEST_F(ResponsesRouteTest, ForcedCallsAndFormatsRestrictWhatMayBeSaid) {
+  AnswerWith({"ok"});
+  const auto allows = [&](const std::string& fields, std::string_view text) {
+    const ClientReply reply = Responses(fields + R"(,"input":"hi","reasoning":{"effort":"none"})");
+    EXPECT_EQ(reply.status, 200) << reply.body;
+    const GrammarPtr grammar = engine_->requests().back().grammar;
+    return grammar == nullptr || GrammarMatcher(grammar, nullptr).AcceptBytes(text);
+  };
+  const std::string tools = kTools;
+  const std::string schema = R"("text":{"format":{"type":"json_schema","name":"n","strict":true,"schema":)"
+                             R"({"type":"object","properties":{"a":{"type":"integer"}},"required":["a"]}}})";
+  const std::string named = tools + R"(,"tool_choice":{"type":"function","name":"read"})";
+
+  EXPECT_TRUE(allows(tools, "hello"));
+  EXPECT_FALSE(allows(tools + R"(,"tool_choice":"required")", "hello"));
+  EXPECT_TRUE(allows(tools + R"(,"tool_choice":"required")", "<tool_call>\n<function=apply_patch>"));
+  EXPECT_TRUE(allows(named, "<tool_call>\n<function=files.read>"));
+  EXPECT_FALSE(allows(named, "<tool_call>\n<function=set_light>"));
+  EXPECT_TRUE(allows(schema, R"({"a": 5)"));
+  EXPECT_FALSE(allows(schema, R"({"a": "x)"));
+  EXPECT_FALSE(allows(R"("text":{"format":{"type":"json_object"}})", "hello"));
+}
+
 TEST_F(ResponsesRouteTest, RepliesReplayAsTheyWereGenerated) {
   const std::string generated = "<think> one\n\ntwo </think>  text" + std::string(kCallText);
   for (const char* options :
@@ -322,6 +345,7 @@ TEST_F(ResponsesRouteTest, StoredResponsesCanBeReadAndDeleted) {
   EXPECT_EQ(Request("GET", path).status, 404);
   EXPECT_EQ(Request("DELETE", path).status, 404);
   EXPECT_EQ(Post(path + "/cancel", "{}").status, 501);
+  EXPECT_EQ(Request("GET", path + "/input_items?limit=0").status, 400);
 }
 
 TEST_F(ResponsesRouteTest, WhatIsNotStoredIsNotFound) {

@@ -33,28 +33,28 @@ void ResponsesStore::EraseEntry(Entries::iterator entry) {
   entries_.erase(entry);
 }
 
-std::optional<StoredResponse> ResponsesStore::Use(std::string_view id) {
+std::optional<StoredResponse> ResponsesStore::Use(std::string_view owner, std::string_view id) {
   const auto found = by_id_.find(id);
-  if (found == by_id_.end()) return std::nullopt;
+  if (found == by_id_.end() || found->second->response.owner != owner) return std::nullopt;
   entries_.splice(entries_.begin(), entries_, found->second);
   return found->second->response;
 }
 
-std::optional<StoredResponse> ResponsesStore::Find(std::string_view id) {
+std::optional<StoredResponse> ResponsesStore::Find(std::string_view owner, std::string_view id) {
   const std::lock_guard lock(mutex_);
-  return Use(id);
+  return Use(owner, id);
 }
 
-std::optional<StoredResponse> ResponsesStore::FindByItem(std::string_view item_id) {
+std::optional<StoredResponse> ResponsesStore::FindByItem(std::string_view owner, std::string_view item_id) {
   const std::lock_guard lock(mutex_);
   const auto found = response_of_item_.find(item_id);
-  return found == response_of_item_.end() ? std::nullopt : Use(found->second);
+  return found == response_of_item_.end() ? std::nullopt : Use(owner, found->second);
 }
 
-bool ResponsesStore::Erase(std::string_view id) {
+bool ResponsesStore::Erase(std::string_view owner, std::string_view id) {
   const std::lock_guard lock(mutex_);
   const auto found = by_id_.find(id);
-  if (found == by_id_.end()) return false;
+  if (found == by_id_.end() || found->second->response.owner != owner) return false;
   EraseEntry(found->second);
   return true;
 }

@@ -20,6 +20,7 @@ struct ResponsesStoreOptions {
 
 // JSON as text, which takes a fraction of the memory of its values.
 struct StoredResponse {
+  std::string owner;     // the name of the key it was made with
   std::string response;  // the response object
   std::string input;     // the items it answers, those of the conversation before included
   std::vector<std::string> output_ids = {};  // of the items in it
@@ -32,12 +33,12 @@ class ResponsesStore {
 
   // A response that alone exceeds the limit is not kept.
   void Put(const std::string& id, StoredResponse response);
-  // Nothing when it was never stored, was deleted, or had to make room.
-  std::optional<StoredResponse> Find(std::string_view id);
+  // Nothing when it was never stored, was deleted, had to make room, or is somebody else's.
+  std::optional<StoredResponse> Find(std::string_view owner, std::string_view id);
   // The response that holds the output item.
-  std::optional<StoredResponse> FindByItem(std::string_view item_id);
+  std::optional<StoredResponse> FindByItem(std::string_view owner, std::string_view item_id);
   // False when there is none.
-  bool Erase(std::string_view id);
+  bool Erase(std::string_view owner, std::string_view id);
 
   uint64_t bytes() const;
 
@@ -50,7 +51,7 @@ class ResponsesStore {
   using Entries = std::list<Entry>;
 
   // All require mutex_ to be held.
-  std::optional<StoredResponse> Use(std::string_view id);
+  std::optional<StoredResponse> Use(std::string_view owner, std::string_view id);
   void EraseEntry(Entries::iterator entry);
 
   const ResponsesStoreOptions options_;
@@ -59,6 +60,12 @@ class ResponsesStore {
   std::map<std::string, Entries::iterator, std::less<>> by_id_;
   std::map<std::string, std::string, std::less<>> response_of_item_;
   uint64_t bytes_ = 0;
+};
+
+// The store as the owner of one key sees it. Non-owning.
+struct OwnedResponses {
+  ResponsesStore& store;
+  std::string owner;
 };
 
 }  // namespace mimo

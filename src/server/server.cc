@@ -238,10 +238,10 @@ HttpReply ApiServer::HandleWithKey(const Exchange& exchange, const ApiKey& key) 
     case ApiRoute::kCountTokens:
       return HandleCountTokens(request, *model_);
     case ApiRoute::kResponsesInputTokens:
-      return HandleResponsesInputTokens(request, *model_, responses_);
+      return HandleResponsesInputTokens(request, *model_, {responses_, key.name});
     case ApiRoute::kStoredResponse:
       return HandleStoredResponse(request, PlainPath(request.path).substr(kResponsesPrefix.size()),
-                                  responses_);
+                                  {responses_, key.name});
     default:
       return HandleGeneration(exchange, key);
   }

@@ -1,7 +1,7 @@
 """Codex and Claude Code, as their PyPI packages carry them, finish a turn with a tool call.
 
-The server is a test build that makes the model say the texts below where they fit, so that the loop closes with random
-weights: prompt, decoding, streaming, parsing and everything the agents do stay real.
+The server is the test build that makes the model say the texts below where they fit (tests/forced/), so that the loops
+close with random weights; everything else is real.
 """
 
 import json
@@ -97,7 +97,7 @@ def test_codex(wide_model_path, workspace):
     try:
         provider = f'{{name="mimo", base_url="{server.url}/v1", wire_api="responses", env_key="MIMO_KEY"}}'
         output = run([bundled("codex_cli_bin/bin/codex"), "exec", "--json", "--skip-git-repo-check",
-                      "--dangerously-bypass-approvals-and-sandbox", "-m", "mimo-v2-flash",
+                      "--dangerously-bypass-approvals-and-sandbox", "-m", "mimo-v2-flash-thinking",
                       "-c", 'model_provider="mimo"', "-c", f"model_providers.mimo={provider}", question], workspace,
                      environment(workspace, MIMO_KEY="none", CODEX_HOME=str(workspace / "home")))
     finally:
