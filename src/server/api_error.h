@@ -20,7 +20,7 @@ struct ApiError {
   std::string message;
   std::string param;   // the field of the request at fault; empty: null on the wire
   std::string reason;  // the wire's `code`, such as "model_not_found"; empty: null on the wire
-  std::chrono::seconds retry_after{1};  // sent where trying again helps
+  std::chrono::seconds retry_after{1};   // sent where trying again helps
   std::optional<std::string> type = {};  // the wire's `type`, where it is not the table's
 };
 

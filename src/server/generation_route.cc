@@ -137,7 +137,8 @@ ApiResult<void> CheckReasoningReplay(const ChatRequest& chat, bool thinks, const
                                      GenerationJob* job) {
   if (!thinks) return {};
   for (const ChatMessage& message : chat.messages) {
-    if (!message.tool_calls.empty() && message.reasoning_content.value_or("").empty()) ++job->num_replays_without_reasoning;
+    if (!message.tool_calls.empty() && message.reasoning_content.value_or("").empty())
+      ++job->num_replays_without_reasoning;
   }
   if (job->num_replays_without_reasoning == 0) return {};
   if (policy.strict_reasoning_replay) return tl::unexpected(ReasoningMissing());

@@ -66,9 +66,9 @@ struct GenerationJob {
 };
 
 // Renders the conversation: sets the prompt, the grammar that the reply must obey, and the parser that reads
-// it. Turns that the model wrote go into the prompt as they were sampled, so that the prefix cache knows them.
-// Does not look at the context's length, for which every dialect has words of its own. Tools that the shape
-// forbids are not shown to the model, and where none is left it cannot open a call at all.
+// it. Turns that the model wrote go into the prompt as they were sampled, so that the prefix cache knows
+// them. Does not look at the context's length, for which every dialect has words of its own. Tools that the
+// shape forbids are not shown to the model, and where none is left it cannot open a call at all.
 ApiResult<void> SetConversation(ChatRequest chat, const ReplyShape& shape, const ServedModel& model,
                                 GenerationJob* job);
 // The same for a reply in any shape, calls included if tools are offered.

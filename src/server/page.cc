@@ -41,9 +41,10 @@ HttpReply HandlePage(std::string_view path) {
     HttpReply reply;
     reply.content_type = file.content_type;
     reply.body = file.bytes;
-    reply.headers = {{"Content-Security-Policy", "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'"},
-                     {"X-Content-Type-Options", "nosniff"},
-                     {"Cache-Control", "no-cache"}};
+    reply.headers = {
+        {"Content-Security-Policy", "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'"},
+        {"X-Content-Type-Options", "nosniff"},
+        {"Cache-Control", "no-cache"}};
     return reply;
   }
   return ErrorReply(404, fmt::format("the page has no file {}", path));
