@@ -1,6 +1,6 @@
-// Time of a mask over the published vocabulary, token by token along texts that models write, and of compiling.
-// p50 and p99 are over the masks of a fresh grammar, first visits to its states included; the vocabulary's masks
-// of JSON's own strings and numbers are warm, as in a server after its first request.
+// Time of a mask over the published vocabulary, token by token along texts that models write, and of
+// compiling. p50 and p99 are over the masks of a fresh grammar, first visits to its states included; the
+// vocabulary's masks of JSON's own strings and numbers are warm, as in a server after its first request.
 
 #include <benchmark/benchmark.h>
 
@@ -23,14 +23,20 @@ constexpr std::string_view kPersonSchema = R"({"type": "object", "properties": {
   "required": ["street"], "additionalProperties": false}, "bio": {"type": ["string", "null"]}},
   "required": ["name", "age"], "additionalProperties": false})";
 constexpr std::string_view kPersonText =
-    "{\n  \"name\": \"Ada Lovelace, Countess of Lovelace\",\n  \"age\": 36,\n  \"email\": \"ada.lovelace@example.org\",\n"
-    "  \"tags\": [\"admin\", \"guest\"],\n  \"address\": {\"street\": \"12 St James's Square, London\", \"zip\": \"00001\"},\n"
-    "  \"bio\": \"Mathematician; wrote the first published program. \\\"The Analytical Engine weaves algebraic patterns.\\\"\"\n}";
-constexpr std::string_view kFreeSchema = R"({"type": "object", "additionalProperties": {"type": ["string", "number"]}})";
+    "{\n  \"name\": \"Ada Lovelace, Countess of Lovelace\",\n  \"age\": 36,\n  \"email\": "
+    "\"ada.lovelace@example.org\",\n"
+    "  \"tags\": [\"admin\", \"guest\"],\n  \"address\": {\"street\": \"12 St James's Square, London\", "
+    "\"zip\": \"00001\"},\n"
+    "  \"bio\": \"Mathematician; wrote the first published program. \\\"The Analytical Engine weaves "
+    "algebraic patterns.\\\"\"\n}";
+constexpr std::string_view kFreeSchema =
+    R"({"type": "object", "additionalProperties": {"type": ["string", "number"]}})";
 constexpr std::string_view kFreeText =
-    "{\"first key\": \"some text that goes on for a while\", \"second_key\": 12.75, \"third\": \"and more\", \"k4\": -3e5}";
+    "{\"first key\": \"some text that goes on for a while\", \"second_key\": 12.75, \"third\": \"and more\", "
+    "\"k4\": -3e5}";
 
-void MeasureMasks(benchmark::State& state, const std::function<GrammarPtr()>& compile, std::string_view text) {
+void MeasureMasks(benchmark::State& state, const std::function<GrammarPtr()>& compile,
+                  std::string_view text) {
   const GrammarVocabulary& vocabulary = BuiltinGrammarVocabulary();
   const std::vector<TokenId> tokens = BuiltinTokenizer().Encode(text, AddedTokens::kParse);
   TokenBitmask mask(vocabulary.vocab_size());
@@ -58,19 +64,22 @@ GrammarPtr CompileTools() {
 }
 
 void BM_MaskSchema(benchmark::State& state) {
-  MeasureMasks(state, [] { return SchemaGrammar(kPersonSchema); }, kPersonText);
+  MeasureMasks(
+      state, [] { return SchemaGrammar(kPersonSchema); }, kPersonText);
 }
 BENCHMARK(BM_MaskSchema)->Unit(benchmark::kMillisecond);
 
 void BM_MaskFreeObject(benchmark::State& state) {
-  MeasureMasks(state, [] { return SchemaGrammar(kFreeSchema); }, kFreeText);
+  MeasureMasks(
+      state, [] { return SchemaGrammar(kFreeSchema); }, kFreeText);
 }
 BENCHMARK(BM_MaskFreeObject)->Unit(benchmark::kMillisecond);
 
 void BM_MaskToolCall(benchmark::State& state) {
-  MeasureMasks(state, CompileTools,
-               "I will save her.\n<tool_call>\n<function=save_person>\n<parameter=name>Ada Lovelace</parameter>\n"
-               "<parameter=age>36</parameter>\n<parameter=tags>[\"admin\"]</parameter>\n</function>\n</tool_call>");
+  MeasureMasks(
+      state, CompileTools,
+      "I will save her.\n<tool_call>\n<function=save_person>\n<parameter=name>Ada Lovelace</parameter>\n"
+      "<parameter=age>36</parameter>\n<parameter=tags>[\"admin\"]</parameter>\n</function>\n</tool_call>");
 }
 BENCHMARK(BM_MaskToolCall)->Unit(benchmark::kMillisecond);
 

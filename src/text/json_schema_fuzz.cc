@@ -1,5 +1,5 @@
-// A schema compiles or is refused, in bounded time; and whatever a compiled one lets through byte by byte can be
-// finished: a place of the text where no byte may follow is one where the text may end.
+// A schema compiles or is refused, in bounded time; and whatever a compiled one lets through byte by byte can
+// be finished: a place of the text where no byte may follow is one where the text may end.
 
 #include <cstdlib>
 #include <string_view>

@@ -1,6 +1,7 @@
-// For the tests in this folder: reads lines {"schema": ..., "texts": [...]} and answers each with {"error": ...}
-// or {"accepted": [...], "stuck": ...}. With "walk": N it also writes N random texts of the grammar, byte by byte
-// over the masks' own matcher, and reports them in "walked"; "stuck" is the first that could not be finished.
+// For the tests in this folder: reads lines {"schema": ..., "texts": [...]} and answers each with {"error":
+// ...} or {"accepted": [...], "stuck": ...}. With "walk": N it also writes N random texts of the grammar,
+// byte by byte over the masks' own matcher, and reports them in "walked"; "stuck" is the first that could not
+// be finished.
 
 #include <fmt/core.h>
 

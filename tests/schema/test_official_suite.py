@@ -31,7 +31,7 @@ def refusal(error):
     """The part of a message that does not depend on the place."""
     for reason in ["is not supported", "not within the schema", "refers to itself", "points at nothing",
                    "nothing satisfies", "only supported at the root", "'not' of", "no '$anchor'",
-                   "are supported", "a range that is none"]:
+                   "are supported", "too many digits"]:
         if reason in error:
             return error.split("JSON schema, ")[-1]
     return "UNEXPECTED " + error
