@@ -8,7 +8,7 @@ namespace mimo {
 namespace {
 
 // More alternatives at one place than this make a mask too slow.
-constexpr size_t kThreadsMax = 256;
+constexpr size_t kThreadsMax = 1024;
 constexpr size_t kBuckets = 1024;
 
 // Of frames of objects and arrays: what has just been read.

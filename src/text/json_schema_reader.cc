@@ -161,6 +161,11 @@ Status SchemaReader::CheckKeywords(const Json& schema) const {
       if (max != nullptr && max->is_number() && max->get<double>() <= 1) continue;
       return Wrong(schema, key, "the keyword 'uniqueItems' is not supported");
     }
+    // A vocabulary of one's own may change what the keywords mean.
+    if (key == "$schema" && value.is_string() &&
+        value.get_ref<const std::string&>().find("json-schema.org/") == std::string::npos) {
+      return Wrong(schema, key, "a '$schema' other than json-schema.org's is not supported");
+    }
     if (key == "$id" && &schema != &root_) {
       return Wrong(schema, key, "the keyword '$id' is only supported at the root");
     }
