@@ -157,6 +157,7 @@ void PrefixCache::StoreWithWindow(std::span<const TokenId> tokens, std::vector<K
 // and everybody else copies a block that is not whole.
 PrefixNode* PrefixCache::StoreBlocks(std::span<const TokenId> tokens, std::vector<KvBlockId>* blocks) {
   PrefixNode* node = tree_.root();
+  if (disk_) disk_->BeginWrites();
   bool is_written = disk_.has_value();  // what is without its beginning on disk is of no use there
   for (size_t begin = 0; begin < tokens.size(); begin += kKvBlockTokens) {
     const auto part = tokens.subspan(begin, std::min<size_t>(kKvBlockTokens, tokens.size() - begin));

@@ -72,11 +72,7 @@ bool PrefixCache::TakeRestoredBlock(Restore& restore, const PrefixDiskItem& item
   if (!memory_->ImportBlock(bytes, *block)) return false;
   Insert(*restore.node, item.place.tokens, &restore.blocks.back(), &restore.node);
   PrefixNode& node = *restore.node;
-  if (node.tokens.size() == item.place.tokens.size()) {
-    node.key = item.key;
-    node.has_key = true;
-    node.is_on_disk = true;
-  }
+  if (node.tokens.size() == item.place.tokens.size()) disk_->MarkRead(node, item.key);
   ++stats_.blocks_restored;
   return true;
 }

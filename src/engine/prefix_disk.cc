@@ -19,16 +19,32 @@ const PrefixKey& PrefixDisk::KeyOf(PrefixNode& node) {
   return node.key;
 }
 
+void PrefixDisk::BeginWrites() {
+  const uint64_t num_evicted = store_->stats().entries_evicted;
+  if (num_evicted != num_evicted_) ++epoch_;
+  num_evicted_ = num_evicted;
+}
+
+void PrefixDisk::MarkRead(PrefixNode& node, const PrefixKey& key) const {
+  node.key = key;
+  node.has_key = true;
+  node.disk_epoch = epoch_;
+}
+
 bool PrefixDisk::WriteBlock(PrefixNode& node) {
   const PrefixKey& key = KeyOf(node);
-  if (!node.is_on_disk) node.is_on_disk = Has(CacheEntryKind::kKvBlock, key);
-  if (node.is_on_disk) return true;
+  if (node.disk_epoch == epoch_) return true;
+  if (Has(CacheEntryKind::kKvBlock, key)) {
+    node.disk_epoch = epoch_;
+    return true;
+  }
   CacheEntry entry{.kind = CacheEntryKind::kKvBlock,
                    .place = {.parent = node.parent->key, .position = node.begin, .tokens = node.tokens}};
   entry.payload.resize(memory_.BlockBytes());
   memory_.ExportBlock(node.block, entry.payload);
-  node.is_on_disk = store_->Put(std::move(entry));
-  return node.is_on_disk;
+  if (!store_->Put(std::move(entry))) return false;
+  node.disk_epoch = epoch_;
+  return true;
 }
 
 void PrefixDisk::WriteWindow(WindowSnapshot& snapshot) {

@@ -35,10 +35,14 @@ class PrefixDisk {
   PrefixDisk(std::shared_ptr<CacheStore> store, const KvMemory& memory)
       : store_(std::move(store)), memory_(memory) {}
 
+  // Before blocks of a text are written.
+  void BeginWrites();
   // Queue writes of what is not there yet. False when the store does not take it: then it takes no more for
   // now.
   bool WriteBlock(PrefixNode& node);
   void WriteWindow(WindowSnapshot& snapshot);
+  // Notes that the node came from there, by this name.
+  void MarkRead(PrefixNode& node, const PrefixKey& key) const;
   // Notes that memory served a text that ends with `node`.
   void Touch(PrefixNode& node);
 
@@ -58,6 +62,10 @@ class PrefixDisk {
 
   const std::shared_ptr<CacheStore> store_;
   const KvMemory& memory_;
+  // Rises when the store gave entries up: what was there before may be gone, and is looked up again. (What
+  // other processes give up is not noticed: entries written after it are then of no use to anybody.)
+  uint64_t epoch_ = 1;
+  uint64_t num_evicted_ = 0;
 };
 
 }  // namespace mimo

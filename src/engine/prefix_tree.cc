@@ -68,7 +68,7 @@ PrefixTree::Inserted PrefixTree::Insert(PrefixNode& parent, std::span<const Toke
     PrefixNode& node = *children[at - 1];
     node.tokens.assign(tokens.begin(), tokens.end());
     node.has_key = false;
-    node.is_on_disk = false;
+    node.disk_epoch = 0;
     if (node.block.value == block.value) return {.node = &node};
     return {.node = &node, .took_block = true, .replaced = std::exchange(node.block, block)};
   }

@@ -38,7 +38,7 @@ struct PrefixNode {
   // PrefixDisk's:
   PrefixKey key = {};
   bool has_key = false;
-  bool is_on_disk = false;
+  uint64_t disk_epoch = 0;  // when it was last known to be on disk
 
   uint32_t end() const { return begin + static_cast<uint32_t>(tokens.size()); }
 };
