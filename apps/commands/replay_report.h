@@ -15,12 +15,12 @@ namespace mimo {
 // One turn, or many summed.
 struct ReplayRow {
   uint64_t num_requests = 0;
-  TokenCounts counts;     // of ours
-  uint64_t repeated = 0;  // of the prompt, computed before in this session: what a cache can serve
-  uint64_t replayed = 0;  // of the prompt, computed again for the windows of sliding layers
+  TokenCounts counts = {};  // of ours
+  uint64_t repeated = 0;    // of the prompt, computed before in this session: what a cache can serve
+  uint64_t replayed = 0;    // of the prompt, computed again for the windows of sliding layers
   double first_token_seconds = 0;
   double total_seconds = 0;
-  std::optional<TokenCounts> recorded;  // what whoever served the session charged for
+  std::optional<TokenCounts> recorded = {};  // what whoever served the session charged for
 
   ReplayRow& operator+=(const ReplayRow& other);
   uint64_t computed() const { return counts.prompt - counts.cached; }
