@@ -70,7 +70,7 @@ TEST(ConversationText, ShowsEveryMessage) {
 }
 
 TEST(ConversationPrompt, HasTheTokensOfTheDataset) {
-  const Tokenizer tokenizer = SmallTokenizer();
+  const Tokenizer& tokenizer = SmallTokenizer();
   const Result<std::string> text = ConversationPrompt(SmallConversation());
   const Result<RenderedConversation> rendered =
       RenderConversation(SmallConversation(), ChatTemplate(ChatTemplateKind::kMimoV26), tokenizer);
