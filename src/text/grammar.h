@@ -11,6 +11,7 @@
 //
 // The compilers: json_schema.h, regex_grammar.h, gbnf.h, tool_grammar.h.
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -24,15 +25,15 @@
 
 namespace mimo {
 
-// What a request may cost. A source beyond a limit is kInvalidArgument by name; compiling one within the
-// limits takes less than a second.
+// What a request may cost. A source beyond a limit is kInvalidArgument by name.
 struct GrammarLimits {
   size_t source_bytes_max = 1 << 20;
-  size_t nesting_max = 128;         // of schemas, groups and rules in the source
-  size_t dfa_states_max = 1 << 16;  // of one terminal; counted repetitions multiply
-  size_t nodes_max = 1 << 16;       // of the grammar, and shapes of a schema
-  uint64_t work_max = 20'000'000;   // elementary steps of compilation
-  uint32_t depth_max = 96;          // open brackets, calls and rules of the text at once
+  size_t nesting_max = 128;                  // of schemas, groups and rules in the source
+  size_t dfa_states_max = 1 << 16;           // of one terminal; counted repetitions multiply
+  size_t nodes_max = 1 << 16;                // of the grammar, and shapes of a schema
+  uint64_t work_max = 20'000'000;            // elementary steps of compilation; bounds its memory
+  std::chrono::milliseconds time_max{1000};  // of compilation; 0: no limit
+  uint32_t depth_max = 96;                   // open brackets, calls and rules of the text at once
 };
 
 struct GrammarProgram;  // grammar_program.h

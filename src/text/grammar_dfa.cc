@@ -14,7 +14,13 @@ Status GrammarBudget::Spend(uint64_t work) {
                            limits_.work_max);
   }
   work_left_ -= work;
-  return {};
+  constexpr uint64_t kWorkBetweenLooks = 8192;  // below a millisecond
+  work_since_clock_ += work;
+  if (work_since_clock_ < kWorkBetweenLooks || limits_.time_max.count() == 0) return {};
+  work_since_clock_ = 0;
+  if (std::chrono::steady_clock::now() - begun_at_ <= limits_.time_max) return {};
+  return InvalidArgument("the grammar takes more than {} ms to compile: make it smaller",
+                         limits_.time_max.count());
 }
 
 Status GrammarBudget::CheckStates(size_t num_states) const {

@@ -3,6 +3,7 @@
 // numbers and key names of a schema are such languages, so allOf, oneOf and not become set operations.
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <limits>
 #include <memory>
@@ -15,7 +16,14 @@
 
 namespace mimo {
 
-// Counts the work of one compilation, so that it ends with an error instead of late.
+// For our own constants, which must not fail on a slow day.
+inline GrammarLimits LimitsOfConstants() {
+  GrammarLimits limits;
+  limits.time_max = std::chrono::milliseconds(0);
+  return limits;
+}
+
+// Counts the work and the time of one compilation, so that it ends with an error instead of late.
 class GrammarBudget {
  public:
   explicit GrammarBudget(const GrammarLimits& limits) : limits_(limits), work_left_(limits.work_max) {}
@@ -27,6 +35,8 @@ class GrammarBudget {
  private:
   GrammarLimits limits_;
   uint64_t work_left_;
+  uint64_t work_since_clock_ = 0;  // since the clock was last looked at
+  const std::chrono::steady_clock::time_point begun_at_ = std::chrono::steady_clock::now();
 };
 
 // State 0 is dead; from every other state something accepted can be reached. A language without words has

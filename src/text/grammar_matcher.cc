@@ -278,7 +278,7 @@ bool GrammarStacks::AdvanceString(uint8_t byte, GrammarThread* thread) const {
   const uint64_t count = uint64_t{thread->count} + (counts ? 1 : 0);
   const uint64_t needed = terminal.needed[state];
   if (count + needed > node.max) return false;
-  if (count + needed < node.min && (is_end || count + 1 + terminal.needed_max > node.max)) return false;
+  if (count + needed < node.min && (is_end || count + terminal.needed_max > node.max)) return false;
   thread->count = static_cast<uint32_t>(count);
   thread->state = state;
   return true;

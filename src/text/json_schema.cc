@@ -16,6 +16,7 @@ size_t DepthOf(const Json& json, size_t depth_max) {
 }
 
 Result<GrammarPtr> Compile(const Json& schema, const GrammarLimits& limits) {
+  (void)FormatDfa("date");  // all formats are made at the first call, and not on this schema's time
   GrammarBudget budget(limits);
   GrammarBuilder builder(&budget);
   SchemaReader reader(schema, &budget);

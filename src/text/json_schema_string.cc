@@ -118,7 +118,7 @@ GrammarTerminalPtr MakeAnyJsonString(JsonPlace place) {
       R"([dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})))*")";
   ByteDfa dfa = ConstantRegexDfa(kPattern);
   if (place == JsonPlace::kInTag) {
-    GrammarBudget budget(GrammarLimits{});
+    GrammarBudget budget(LimitsOfConstants());
     Result<ByteDfa> both = Combine(dfa, WithoutTagEnd(), DfaOperation::kIntersection, &budget);
     MIMO_CHECK(both);
     dfa = *std::move(both);

@@ -194,7 +194,7 @@ Result<ByteDfa> RegexDfa(const RegexNode& root, RegexMatch match, GrammarBudget*
 }
 
 ByteDfa ConstantRegexDfa(std::string_view pattern) {
-  GrammarBudget budget(GrammarLimits{});
+  GrammarBudget budget(LimitsOfConstants());
   Result<ByteDfa> dfa = RegexDfa(pattern, RegexMatch::kWhole, &budget);
   MIMO_CHECK(dfa);
   return *std::move(dfa);

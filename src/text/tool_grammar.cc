@@ -30,7 +30,7 @@ GrammarTerminalPtr MakeTerminal(std::string_view pattern) {
 // Any text and its closing tag; counts code points, those of the tag but its last byte included.
 const GrammarTerminalPtr& TaggedText() {
   static const GrammarTerminalPtr kTerminal = [] {
-    GrammarBudget budget(GrammarLimits{});
+    GrammarBudget budget(LimitsOfConstants());
     ByteDfa dfa =
         Combine(AnyTextDfa(), UntilDfa(kParameterClose), DfaOperation::kIntersection, &budget).value();
     std::vector<bool> is_boundary(dfa.num_states(), false);
@@ -210,6 +210,7 @@ Result<GrammarPtr> GrammarForToolCalls(const std::vector<ToolDefinition>& tools,
     if (!options.name || *options.name == tool.name) callable.push_back(&tool);
   }
   if (callable.empty()) return InvalidArgument("there is no tool '{}'", options.name.value_or(""));
+  (void)FormatDfa("date");  // all formats are made at the first call, and not on these tools' time
   GrammarBudget budget(limits);
   GrammarBuilder builder(&budget);
   MIMO_ASSIGN_OR_RETURN(const GrammarNodeId function, AnyCall(callable, &builder, &budget));
