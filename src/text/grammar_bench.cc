@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
 
 #include "text/chat_message.h"
 #include "text/grammar_testutil.h"

@@ -50,8 +50,8 @@ std::string RandomText(const GrammarPtr& grammar, std::mt19937& random, bool* is
 
 Json Answer(const Json& question) {
   const Result<GrammarPtr> grammar = GrammarFromJsonSchema(question.at("schema"));
-  if (!grammar) return {{"error", grammar.error().message}};
-  Json answer = {{"accepted", Json::array()}, {"walked", Json::array()}, {"stuck", nullptr}};
+  if (!grammar) return Json::object({{"error", grammar.error().message}});
+  Json answer = Json::object({{"accepted", Json::array()}, {"walked", Json::array()}, {"stuck", nullptr}});
   for (const Json& text : question.at("texts")) {
     answer["accepted"].push_back(IsWhole(*grammar, text.get<std::string>()));
   }
@@ -74,8 +74,8 @@ int main() {
   while (std::getline(std::cin, line)) {
     const mimo::Result<mimo::Json> question = mimo::ParseJson(line);
     const mimo::Json answer =
-        question ? mimo::Answer(*question) : mimo::Json{{"error", question.error().message}};
-    std::cout << mimo::DumpJson(answer) << std::endl;
+        question ? mimo::Answer(*question) : mimo::Json::object({{"error", question.error().message}});
+    std::cout << mimo::DumpJson(answer) << '\n' << std::flush;
   }
   return 0;
 }
