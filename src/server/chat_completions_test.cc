@@ -200,10 +200,10 @@ TEST_F(ChatCompletionsTest, ReasoningThatIsNotPassedBackIsRefusedOnlyOnRequest) 
 
   EXPECT_EQ(refused.status, 400);
   EXPECT_EQ(refused.json()["error"],
-            (Json{{"code", "400"},
-                  {"message", "Param Incorrect"},
+            (Json{{"message", "Param Incorrect"},
+                  {"type", ""},
                   {"param", "The reasoning_content in the thinking mode must be passed back to the API."},
-                  {"type", ""}}));
+                  {"code", "400"}}));
 }
 
 TEST_F(ChatCompletionsTest, AliasesBringTheirDefaults) {
