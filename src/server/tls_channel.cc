@@ -15,22 +15,14 @@ namespace {
 using SslPointer = std::unique_ptr<SSL, decltype(&SSL_free)>;
 using Clock = std::chrono::steady_clock;
 
+// What clients that offer HTTP/2 first are told is spoken here: a length and a name.
+constexpr std::array<unsigned char, 9> kHttp11 = {8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
+
 std::string LastReason() {
   const unsigned long code = ERR_get_error();
   ERR_clear_error();
   const char* reason = code == 0 ? nullptr : ERR_reason_error_string(code);
   return reason == nullptr ? "unknown cause" : reason;
-}
-
-// Clients that offer HTTP/2 first are told what is spoken here.
-int ChooseProtocol(SSL* /*ssl*/, const unsigned char** chosen, unsigned char* chosen_size,
-                   const unsigned char* offered, unsigned int offered_size, void* /*unused*/) {
-  static constexpr std::array<unsigned char, 9> kHttp11 = {8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
-  unsigned char* selected = nullptr;
-  const int result =
-      SSL_select_next_proto(&selected, chosen_size, kHttp11.data(), kHttp11.size(), offered, offered_size);
-  *chosen = selected;
-  return result == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_NOACK;
 }
 
 class TlsChannel final : public ByteChannel {
@@ -110,7 +102,17 @@ Result<std::shared_ptr<SSL_CTX>> LoadContext(const std::string& certificate_path
   SSL_CTX_set_options(raw, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE);
   // Without these a retried write must come from the same address with the same length.
   SSL_CTX_set_mode(raw, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-  SSL_CTX_set_alpn_select_cb(raw, ChooseProtocol, nullptr);
+  SSL_CTX_set_alpn_select_cb(
+      raw,
+      [](SSL* /*ssl*/, const unsigned char** chosen, unsigned char* chosen_size, const unsigned char* offered,
+         unsigned int offered_size, void* /*unused*/) {
+        unsigned char* selected = nullptr;
+        const int result = SSL_select_next_proto(&selected, chosen_size, kHttp11.data(), kHttp11.size(),
+                                                 offered, offered_size);
+        *chosen = selected;
+        return result == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_NOACK;
+      },
+      nullptr);
   if (SSL_CTX_set_cipher_list(raw, "ECDHE+AESGCM:ECDHE+CHACHA20") != 1)
     return Internal("TLS: {}", LastReason());
   if (SSL_CTX_use_certificate_chain_file(raw, certificate_path.c_str()) != 1) {

@@ -31,7 +31,7 @@ HEAVY_HEADERS = {
     "toml++/toml.h": 1,
     "zstd.h": 2,
     "sqlite3.h": 1,
-    "openssl/ssl.h": 1,
+    "openssl/ssl.h": 2,
     "prometheus/registry.h": 1,
     "nlohmann/json.hpp": 2,  # base/json.h, and the tokenizer's vocabulary
 }
