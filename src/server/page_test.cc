@@ -32,7 +32,8 @@ TEST(Page, EveryFileThatTheFilesNameIsServedAndNothingFromElsewhere) {
     ASSERT_EQ(reply.status, 200);
     EXPECT_EQ(reply.body.find("https://"), std::string::npos) << file.path;
     for (std::sregex_iterator match(reply.body.begin(), reply.body.end(), name), end; match != end; ++match) {
-      const std::string path = (*match)[1].matched ? "/" + match->str(1) : "/page/" + match->str(2);
+      const std::string path =
+          (*match)[1].matched ? fmt::format("/{}", match->str(1)) : fmt::format("/page/{}", match->str(2));
       EXPECT_EQ(HandlePage(path).status, 200) << file.path << " names " << path;
     }
   }
