@@ -65,6 +65,7 @@ ApiResult<OutputFormat> ReadTextFormat(JsonFields& fields) {
   JsonFields text_fields(*text, "text.");
   OutputFormat format = ReadFormatObject(text_fields, "format");
   if (text_fields.error()) return tl::unexpected(*text_fields.error());
+  format.param = "text.format";
   return format;
 }
 
