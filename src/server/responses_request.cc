@@ -27,7 +27,8 @@ ApiResult<Json> ItemsBefore(const std::string& previous_id, const OwnedResponses
                                         "previous_response_id", "previous_response_not_found"));
   }
   Json items = ParseStored(previous->input);
-  for (Json& item : ParseStored(previous->response)["output"]) items.push_back(std::move(item));
+  Json response = ParseStored(previous->response);
+  for (Json& item : response["output"]) items.push_back(std::move(item));
   return items;
 }
 
@@ -42,7 +43,8 @@ ApiResult<void> ResolveReferences(Json* items, const OwnedResponses& stored) {
       return tl::unexpected(
           NotFoundError(fmt::format("Item with id '{}' not found.", text), "input", "item_not_found"));
     }
-    for (Json& output : ParseStored(source->response)["output"]) {
+    Json response = ParseStored(source->response);
+    for (Json& output : response["output"]) {
       if (output["id"] == text) item = std::move(output);
     }
   }
@@ -65,6 +67,7 @@ ApiResult<OutputFormat> ReadTextFormat(JsonFields& fields) {
   JsonFields text_fields(*text, "text.");
   OutputFormat format = ReadFormatObject(text_fields, "format");
   if (text_fields.error()) return tl::unexpected(*text_fields.error());
+  format.param = "text.format";
   return format;
 }
 
