@@ -223,7 +223,9 @@ def main():
     arguments.folder.mkdir(parents=True, exist_ok=True)
     keys = {name: f"load-{name}-{hashlib.sha256(name.encode()).hexdigest()[:12]}" for name in SHARE_OF_CLIENTS}
     model = arguments.model or load_server.make_model(arguments.program, arguments.folder)
-    flags = ["--sequences", str(SEQUENCES), "--context", str(CONTEXT), "--threads", str(arguments.threads)]
+    flags = ["--sequences", str(SEQUENCES), "--context", str(CONTEXT)]
+    if arguments.threads:
+        flags += ["--threads", str(arguments.threads)]
     gc.disable()  # its pauses would look like the server's
     with load_server.Server(arguments.program, arguments.folder, model, keys, flags) as server:
         load, memory = asyncio.run(run_load(server, keys, arguments.seconds, arguments.clients))
