@@ -115,7 +115,9 @@ std::span<const ScheduledChunk> Scheduler::NextStep(uint32_t prompt_tokens_max) 
   uint32_t budget = options_.tokens_per_step_max - num_decoding;
   // A token each is always there, so that no prompt stands still beside shorter ones.
   const auto num_prompts = static_cast<uint32_t>(step_.end() - prompts);
-  if (num_decoding > 0) budget = std::min(budget, std::max(num_prompts, prompt_tokens_max));
+  if (num_decoding > 0) {
+    budget = prompt_tokens_max == 0 ? 0 : std::min(budget, std::max(num_prompts, prompt_tokens_max));
+  }
   SharePromptBudget(prompts, budget);
   std::erase_if(step_, [](const ScheduledChunk& chunk) { return chunk.num_tokens == 0; });
   for (ScheduledChunk& chunk : step_) chunk.samples = chunk.num_tokens == chunk.sequence->num_pending();

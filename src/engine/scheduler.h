@@ -61,8 +61,8 @@ class Scheduler {
   // yield.
   void AdmitSequences();
   // Chooses the next step: one token of every decoding sequence and, beside them, at most `prompt_tokens_max`
-  // of prompts, or one of each; without decoding sequences the limit is the step's own. The blocks for the
-  // chosen tokens are allocated. Empty only when nothing runs. Valid until the next call.
+  // of prompts, or one of each (0: none); without decoding sequences the limit is the step's own. The blocks
+  // for the chosen tokens are allocated. Empty only when nothing runs. Valid until the next call.
   std::span<const ScheduledChunk> NextStep(uint32_t prompt_tokens_max = UINT32_MAX);
   // Records that the step was computed.
   void CommitStep();

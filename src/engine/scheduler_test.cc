@@ -173,6 +173,7 @@ TEST_F(SchedulerTest, HoldsPromptsBackBesideDecodingSequencesOnly) {
   Add(scheduler, 50);
   EXPECT_EQ(Step(scheduler, 10), (Counts{1, 5, 5}));
   EXPECT_EQ(Step(scheduler, 1), (Counts{1, 1, 1}));  // but a token each
+  EXPECT_EQ(Step(scheduler, 0), (Counts{1, 0, 0}));
 }
 
 TEST_F(SchedulerTest, SharesTheBudgetBetweenOwnersBeforeTheirSequences) {

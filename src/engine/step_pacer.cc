@@ -10,6 +10,9 @@ namespace {
 // that slows down, slow enough not to follow a single hiccup.
 constexpr double kNewShare = 0.1;
 
+// One step in so many is without prompts when there would be none of its own accord.
+constexpr uint32_t kMixedStepsMax = 64;
+
 void Blend(double& average, double value) {
   average = average == 0 ? value : average + kNewShare * (value - average);
 }
@@ -33,6 +36,7 @@ double StepPacer::DecodeTime(uint32_t num_decoding) const {
 void StepPacer::OnStep(const Step& step, std::chrono::duration<double> time) {
   if (step.num_decoding == 0) return;  // nobody waited for it
   const double seconds = time.count();
+  num_mixed_steps_ = step.num_prompt_tokens == 0 ? 0 : num_mixed_steps_ + 1;
   if (step.num_prompt_tokens == 0) {
     Blend(decode_seconds_[step.num_decoding], seconds);
     return;
@@ -47,7 +51,8 @@ void StepPacer::OnStep(const Step& step, std::chrono::duration<double> time) {
 uint32_t StepPacer::PromptTokensMax(uint32_t num_decoding, uint32_t num_prompts) const {
   if (options_.stretch_max == 0 || num_decoding == 0) return std::numeric_limits<uint32_t>::max();
   const double decode_seconds = DecodeTime(num_decoding);
-  if (decode_seconds == 0 || seconds_per_prompt_token_ == 0) return options_.prompt_tokens_min;
+  if (decode_seconds == 0 || num_mixed_steps_ >= kMixedStepsMax) return 0;
+  if (seconds_per_prompt_token_ == 0) return options_.prompt_tokens_min;
   const double stretch = std::max(options_.stretch_max - 1, static_cast<double>(num_prompts) / num_decoding);
   const double tokens = stretch * decode_seconds / seconds_per_prompt_token_;
   return std::max(options_.prompt_tokens_min, static_cast<uint32_t>(std::min(tokens, 1e9)));

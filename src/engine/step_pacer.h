@@ -27,9 +27,10 @@ class StepPacer {
   };
   void OnStep(const Step& step, std::chrono::duration<double> time);
 
-  // For a step that decodes `num_decoding` sequences while `num_prompts` are being computed; at least
-  // prompt_tokens_min. More prompts than decoding sequences get more of the time: a single request must not
-  // hold up fifteen others for its own even pace.
+  // 0: a step without prompts, to see what decoding alone takes, which is not known otherwise while prompts
+  // come without a pause. Else, for a step that decodes `num_decoding` sequences while `num_prompts` are
+  // being computed; at least prompt_tokens_min. More prompts than decoding sequences get more of the time: a
+  // single request must not hold up fifteen others for its own even pace.
   uint32_t PromptTokensMax(uint32_t num_decoding, uint32_t num_prompts) const;
 
  private:
@@ -38,6 +39,7 @@ class StepPacer {
   const StepPacerOptions options_;
   std::vector<double> decode_seconds_;  // by number of decoding sequences; 0 = never seen
   double seconds_per_prompt_token_ = 0;
+  uint32_t num_mixed_steps_ = 0;  // since the last one that only decoded
 };
 
 }  // namespace mimo

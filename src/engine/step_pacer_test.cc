@@ -59,12 +59,23 @@ TEST(StepPacer, FollowsAMachineThatBecomesSlower) {
 
 TEST(StepPacer, GivesALittleAtLeast) {
   StepPacer pacer({.stretch_max = 2, .prompt_tokens_min = 16}, 8);
-  EXPECT_EQ(pacer.PromptTokensMax(3, 1), 16U) << "nothing is known yet";
   Machine machine;
   machine.per_prompt_token = 0.010;
   Decode(pacer, machine, 4);
+  EXPECT_EQ(pacer.PromptTokensMax(4, 1), 16U) << "nothing is known of prompts yet";
   DecodeBesideAPrompt(pacer, machine, 4);
   EXPECT_EQ(pacer.PromptTokensMax(4, 1), 16U);
+}
+
+TEST(StepPacer, LooksAtDecodingAloneBeforeAndFromTimeToTimeBesidePrompts) {
+  StepPacer pacer({.stretch_max = 2, .prompt_tokens_min = 16}, 8);
+  EXPECT_EQ(pacer.PromptTokensMax(3, 1), 0U) << "nothing is known yet";
+  const Machine machine;
+  Decode(pacer, machine, 3, 1);
+  DecodeBesideAPrompt(pacer, machine, 3, 64);
+  EXPECT_EQ(pacer.PromptTokensMax(3, 1), 0U);
+  Decode(pacer, machine, 3, 1);
+  EXPECT_GE(pacer.PromptTokensMax(3, 1), 16U);
 }
 
 TEST(StepPacer, TakesTheNearestNumberOfSequencesItKnows) {
