@@ -18,11 +18,11 @@ if ! cmp -s "$here/requirements.txt" "$work/requirements.installed"; then
   "$work/venv/bin/pip" install --quiet --disable-pip-version-check --no-deps -r "$here/requirements.txt"
   cp "$here/requirements.txt" "$work/requirements.installed"
 fi
-# Codex and Claude Code, 143 and 178 MB, go into an environment of their own, and only where the test build is that
-# closes their loops (docs/decisions/0020-anthropic-and-responses.md).
 forced=$(dirname "$program")/tests/mimo-forced
-if [ -x "$forced" ]; then
-  export MIMO_FORCED_PROGRAM="$forced"
+[ ! -x "$forced" ] || export MIMO_FORCED_PROGRAM="$forced"
+# With MIMO_TEST_AGENTS=1 also Codex and Claude Code, 143 and 178 MB to download, in an environment of their own
+# (docs/decisions/0020-anthropic-and-responses.md).
+if [ -n "${MIMO_TEST_AGENTS:-}" ]; then
   if ! cmp -s "$here/requirements-agents.txt" "$work/requirements-agents.installed"; then
     rm -rf "$work/agents-venv"
     python3 -m venv "$work/agents-venv"

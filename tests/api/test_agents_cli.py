@@ -17,7 +17,8 @@ SECRET = "a heron at dawn"
 AGENTS = FOLDER / "agents-venv"
 CONTEXT = 65536
 
-pytestmark = pytest.mark.skipif("MIMO_FORCED_PROGRAM" not in os.environ, reason="needs the test build of the program")
+pytestmark = pytest.mark.skipif("MIMO_FORCED_PROGRAM" not in os.environ or "MIMO_TEST_AGENTS" not in os.environ,
+                                reason="needs the test build of the program, and MIMO_TEST_AGENTS=1")
 
 
 def bundled(pattern):
