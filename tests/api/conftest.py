@@ -43,7 +43,7 @@ class Server:
         self.log = open(FOLDER / f"server-{context}.log", "w+")
         self.process = subprocess.Popen(command, stderr=self.log, stdout=subprocess.PIPE,
                                         env={**os.environ, **(environment or {})})
-        self.url = self._wait_for(r"serving .* on (https?://\S+)")
+        self.url = self._wait_for(r"serving .* on (https?://[^\s\"]+)")
 
     def _wait_for(self, pattern, seconds=120):
         deadline = time.monotonic() + seconds

@@ -20,7 +20,7 @@ def test_hello_is_answered_in_words(url):
 
     choice = reply["choices"][0]
     assert choice["finish_reason"] == "stop"
-    assert "Hello" in choice["message"]["content"]
+    assert choice["message"]["content"].strip()
     assert "<" not in choice["message"]["content"]
     assert "tool_calls" not in choice["message"]
 

@@ -106,7 +106,7 @@ def test_stop_sequence(claude, post):
     token = post("/tokenize", {"content": "a"}).json()["tokens"][0]
 
     message = claude.messages.create(model=MODEL_NAME, messages=MESSAGES, max_tokens=20, stop_sequences=["aaa"],
-                                     temperature=0, extra_body={"logit_bias": {token: 100}})
+                                     extra_body={"temperature": 0, "logit_bias": {token: 100}})
 
     assert message.stop_reason == "stop_sequence" and message.stop_sequence == "aaa"
     assert text_of(message) == ""
@@ -133,5 +133,5 @@ def test_context_errors_have_the_words_of_anthropic(claude):
 
 def test_models(claude):
     page = claude.models.list()
-    assert [model.id for model in page.data] == [MODEL_NAME]
+    assert [model.id for model in page.data] == [MODEL_NAME, f"{MODEL_NAME}-thinking", f"{MODEL_NAME}-nothink"]
     assert claude.models.retrieve(MODEL_NAME).type == "model"

@@ -55,6 +55,14 @@ def set_settings(page, **values):
         import("/page/settings.js").then(({settings}) => { Object.assign(settings, values); done(); });""", values)
 
 
+def never_end(page):
+    """The random model may end at once; with this it goes on to the limit. Until the page is loaded again."""
+    page.execute_script("""
+        const real = window.fetch;
+        window.fetch = (path, options) => real(path, options?.body
+            ? {...options, body: JSON.stringify({...JSON.parse(options.body), ignore_eos: true})} : options);""")
+
+
 def wait_for_answer(page):
     WebDriverWait(page, SECONDS).until(
         lambda b: b.find_elements(By.CSS_SELECTOR, ".figures") and b.find_element(By.ID, "send").is_enabled())
@@ -100,6 +108,7 @@ def test_an_error_is_shown_and_the_next_request_works(page):
 
 
 def test_reasoning_is_folded(page):
+    never_end(page)
     set_settings(page, thinking=True, offer_home=False, max_tokens=16)
     page.find_element(By.ID, "request").send_keys("Hello", Keys.ENTER)
     wait_for_answer(page)
@@ -109,7 +118,8 @@ def test_reasoning_is_folded(page):
 
 
 def test_escape_stops_an_answer(page):
-    set_settings(page, offer_home=False, max_tokens=1500)
+    never_end(page)
+    set_settings(page, offer_home=False, max_tokens=CONTEXT - 1000)
     page.find_element(By.ID, "request").send_keys("Hello", Keys.ENTER)
     WebDriverWait(page, SECONDS).until(lambda b: b.find_element(By.ID, "stop").is_displayed())
     page.find_element(By.ID, "request").send_keys(Keys.ESCAPE)
