@@ -108,13 +108,18 @@ def test_an_error_is_shown_and_the_next_request_works(page):
 
 
 def test_reasoning_is_folded(page):
-    never_end(page)
-    set_settings(page, thinking=True, offer_home=False, max_tokens=16)
+    """The random model does not think, so the reply is written here."""
+    page.execute_script(r"""
+        const real = window.fetch, chunks = [{choices: [{delta: {reasoning_content: "Hm."}}]}, {choices: [{delta: {content: "Yes."}, finish_reason: "stop"}]},
+            {choices: [], usage: {prompt_tokens: 5, completion_tokens: 4, completion_tokens_details: {reasoning_tokens: 3}}}];
+        window.fetch = (path, options) => path === "v1/chat/completions"
+            ? Promise.resolve(new Response(chunks.map((chunk) => `data: ${JSON.stringify(chunk)}\n\n`).join("") + "data: [DONE]\n\n")) : real(path, options);""")
     page.find_element(By.ID, "request").send_keys("Hello", Keys.ENTER)
     wait_for_answer(page)
     reasoning = page.find_element(By.CSS_SELECTOR, "details.reasoning")
-    assert reasoning.find_element(By.TAG_NAME, "summary").text == "Thought (16 tokens)"
+    assert reasoning.find_element(By.TAG_NAME, "summary").text == "Thought (3 tokens)"
     assert not reasoning.find_element(By.TAG_NAME, "pre").is_displayed()
+    assert page.find_element(By.CSS_SELECTOR, ".bubble.assistant").text == "Yes."
 
 
 def test_escape_stops_an_answer(page):
