@@ -29,6 +29,7 @@ struct EngineError : Error {
   using Detail = std::variant<std::monostate, ContextOverflow, TryLater>;
 
   // Implicit: any error can be one of the engine's.
+  // NOLINTNEXTLINE(google-explicit-constructor)
   EngineError(Error error, Detail what = {}) : Error(std::move(error)), detail(what) {}
 
   Detail detail;

@@ -73,9 +73,9 @@ class ReplayTest:
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("program")
-    parser.add_argument("--calls", type=int, default=60)
-    parser.add_argument("--tokens", type=int, default=12_000)
-    parser.add_argument("--check-every", type=int, default=5)
+    parser.add_argument("--calls", type=int, default=20)
+    parser.add_argument("--tokens", type=int, default=4_000)
+    parser.add_argument("--check-every", type=int, default=3)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         test = ReplayTest(arguments, folder)
