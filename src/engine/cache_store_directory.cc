@@ -40,7 +40,7 @@ std::vector<std::pair<std::string, CacheId>> StoreFolders(const std::string& dir
   for (const std::string& name : ListCacheFolder(directory, kFilesMax)) {
     const std::optional<CacheId> id = ParseId(name);
     std::error_code error;
-    const std::string folder = directory + "/" + name;
+    const std::string folder = fmt::format("{}/{}", directory, name);
     if (id && std::filesystem::is_directory(std::filesystem::symlink_status(folder, error))) {
       folders.emplace_back(folder, *id);
     }
@@ -51,7 +51,7 @@ std::vector<std::pair<std::string, CacheId>> StoreFolders(const std::string& dir
 uint64_t StoreBytesOnDisk(const std::string& folder) {
   uint64_t bytes = 0;
   for (const std::string& name : ListCacheFolder(folder, kFilesMax))
-    bytes += BytesOnDisk(folder + "/" + name);
+    bytes += BytesOnDisk(fmt::format("{}/{}", folder, name));
   return bytes;
 }
 
@@ -206,7 +206,7 @@ std::vector<std::string> CacheSegmentPaths(const std::string& store_folder) {
   for (const std::string& name : ListCacheFolder(store_folder, kFilesMax)) {
     if (!name.ends_with(kCacheIndexSuffix)) continue;
     const std::string segment = name.substr(0, name.size() - kCacheIndexSuffix.size());
-    if (ParseId(segment)) paths.push_back(store_folder + "/" + segment);
+    if (ParseId(segment)) paths.push_back(fmt::format("{}/{}", store_folder, segment));
   }
   return paths;
 }

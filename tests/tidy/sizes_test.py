@@ -9,6 +9,7 @@ FILE_LINES_MAX = 800
 APP_LINES_MAX = 150
 FUNCTION_LINES_MAX = 70
 ARGUMENTS_MAX = 5
+CALLBACKS = {"src/server/tls_channel.cc"}  # OpenSSL asks for a function of six
 
 # What stands before the parenthesis of a function's parameters, but never before a condition's.
 _NOT_A_FUNCTION = {"if", "for", "while", "switch", "catch", "return", "sizeof", "alignof", "decltype",
@@ -123,7 +124,7 @@ class SizesTest(unittest.TestCase):
         for path in tree.cpp_files("src", "apps", "tests"):
             found += [f"{tree.name_of(path)}:{line}: {name}() has {count} arguments, at most {ARGUMENTS_MAX}"
                       for name, line, _, count in functions(path.read_text(encoding="utf-8"))
-                      if count > ARGUMENTS_MAX]
+                      if count > ARGUMENTS_MAX and not (name == "]" and tree.name_of(path) in CALLBACKS)]
         self.check(found)
 
     def test_the_measure_finds_functions_of_every_form(self):
