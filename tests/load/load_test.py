@@ -223,7 +223,8 @@ def main():
     arguments.folder.mkdir(parents=True, exist_ok=True)
     keys = {name: f"load-{name}-{hashlib.sha256(name.encode()).hexdigest()[:12]}" for name in SHARE_OF_CLIENTS}
     model = arguments.model or load_server.make_model(arguments.program, arguments.folder)
-    flags = ["--sequences", str(SEQUENCES), "--context", str(CONTEXT)]
+    # Without the prefix cache: it fills its memory for minutes, which looks like a leak.
+    flags = ["--sequences", str(SEQUENCES), "--context", str(CONTEXT), "--prefix-cache", "off"]
     if arguments.threads:
         flags += ["--threads", str(arguments.threads)]
     gc.disable()  # its pauses would look like the server's
