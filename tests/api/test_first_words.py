@@ -25,6 +25,14 @@ def test_hello_is_answered_in_words(url):
     assert "tool_calls" not in choice["message"]
 
 
+@pytest.mark.xfail(strict=True, reason="#4: the model never saw a conversation without a home")
+def test_hello_is_answered_with_a_greeting(url):
+    reply = requests.post(url + "/v1/chat/completions", timeout=60,
+                          json={"messages": [{"role": "user", "content": "Hello"}], "max_tokens": 32, "temperature": 0}).json()
+
+    assert "Hello" in reply["choices"][0]["message"]["content"]
+
+
 @pytest.mark.parametrize("text", ["Turn on the kitchen light", "What is the weather?", "Good night"])
 def test_no_call_is_opened_where_no_tool_is_offered(url, text):
     client = openai.OpenAI(base_url=url + "/v1", api_key="none", max_retries=0)
