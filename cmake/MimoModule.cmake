@@ -11,6 +11,10 @@ add_custom_target(fuzzers)
 
 add_library(mimo_warnings INTERFACE)
 target_compile_options(mimo_warnings INTERFACE -Wall -Wextra -Wconversion -Wshadow)
+if(CMAKE_UNITY_BUILD)
+  # It takes a source inside a unity file for a header, where types of anonymous namespaces would differ.
+  target_compile_options(mimo_warnings INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-subobject-linkage>)
+endif()
 if(MIMO_SANITIZE)
   # Warnings stay warnings here: instrumented code makes GCC 12 see uninitialised reads and overlapping copies inside
   # std::optional and std::string (GCC bugs 105562 and 105651). The plain builds hold our code to them.

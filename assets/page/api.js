@@ -29,7 +29,8 @@ export async function fetchJson(path, body) {
   return reply.json();
 }
 
-// The chunks of a streamed chat completion.
+// The chunks of a streamed chat completion, in arrays as they came over the network. Between two arrays the page gets a
+// turn: where a fast model's reply is always there already, reading it would otherwise keep keys and clicks waiting.
 export async function* streamChat(body, signal) {
   const reply = await fetch("v1/chat/completions", {method: "POST", signal, headers: headers({"Content-Type": "application/json"}), body: JSON.stringify(body)});
   if (!reply.ok) throw await failureOf(reply);
@@ -41,11 +42,17 @@ export async function* streamChat(body, signal) {
     pending += value;
     const lines = pending.split("\n");
     pending = lines.pop();
+    const chunks = [];
     for (const line of lines) {
       if (!line.startsWith("data: ") || line === "data: [DONE]") continue;
       const chunk = JSON.parse(line.slice(6));
-      if (chunk.error) throw new ApiError(chunk.error.message, 200);
-      yield chunk;
+      if (chunk.error) {
+        yield chunks;
+        throw new ApiError(chunk.error.message, 200);
+      }
+      chunks.push(chunk);
     }
+    yield chunks;
+    await new Promise((resolve) => setTimeout(resolve));
   }
 }

@@ -49,7 +49,7 @@ function requestBody() {
   return body;
 }
 
-// Shows the growing message and keeps it for the history.
+// Keeps the growing message for the history, and shows it as often as it is told to.
 class Reply {
   constructor() {
     this.message = {role: "assistant", content: "", tool_calls: []};
@@ -67,22 +67,20 @@ class Reply {
     if (!choice) return;
     this.finish_reason = choice.finish_reason ?? this.finish_reason;
     this.first ??= performance.now();
-    if (choice.delta.reasoning_content) this.addReasoning(choice.delta.reasoning_content);
-    if (choice.delta.content) this.addContent(choice.delta.content);
+    if (choice.delta.reasoning_content) this.message.reasoning_content = (this.message.reasoning_content ?? "") + choice.delta.reasoning_content;
+    this.message.content += choice.delta.content ?? "";
     for (const call of choice.delta.tool_calls ?? []) this.addCall(call);
   }
 
-  addReasoning(text) {
-    this.message.reasoning_content = (this.message.reasoning_content ?? "") + text;
-    this.reasoning ??= showFolded("reasoning", "Thinking…", "");
-    this.reasoning.body.textContent = this.message.reasoning_content.trim();
-  }
-
-  addContent(text) {
-    this.message.content += text;
-    if (!this.message.content.trim()) return;
+  show() {
+    const reasoning = this.message.reasoning_content?.trim(), content = this.message.content.trim();
+    if (reasoning) {
+      this.reasoning ??= showFolded("reasoning", "Thinking…", "");
+      this.reasoning.body.textContent = reasoning;
+    }
+    if (!content) return;
     this.bubble ??= show("bubble assistant", "");
-    this.bubble.textContent = this.message.content.trim();
+    this.bubble.textContent = content;
     page.messages.scrollTop = page.messages.scrollHeight;
   }
 
@@ -119,7 +117,10 @@ class Reply {
 async function complete(signal) {
   const reply = new Reply();
   try {
-    for await (const chunk of streamChat(requestBody(), signal)) reply.take(chunk);
+    for await (const chunks of streamChat(requestBody(), signal)) {
+      for (const chunk of chunks) reply.take(chunk);
+      reply.show();
+    }
   } finally {
     reply.end();
   }

@@ -111,4 +111,9 @@ Result<Json> ParseJson(std::string_view text, const JsonLimits& limits) {
 
 std::string DumpJson(const Json& value) { return value.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
+std::string StringAt(const Json& object, std::string_view key) {
+  const auto found = object.find(key);
+  return found == object.end() || !found->is_string() ? "" : found->get<std::string>();
+}
+
 }  // namespace mimo

@@ -24,4 +24,7 @@ Result<Json> ParseJson(std::string_view text, const JsonLimits& limits = {});
 // Compact text; invalid UTF-8 inside strings becomes U+FFFD, so this never fails.
 std::string DumpJson(const Json& value);
 
+// The string under `key`; empty where there is none, or something else.
+std::string StringAt(const Json& object, std::string_view key);
+
 }  // namespace mimo

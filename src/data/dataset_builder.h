@@ -27,7 +27,8 @@ Result<DatasetInfo> BuildDataset(const std::function<Conversation()>& next_conve
 // For people: a line per message, calls as NAME {arguments}.
 std::string ConversationText(const Conversation& conversation);
 
-// For a model: the text of the V2.6 template whose tokens BuildDataset writes.
+// For a model: the text of the V2.6 template whose tokens BuildDataset writes, unless a message spells a
+// control token, which reads as the token itself in a text.
 Result<std::string> ConversationPrompt(const Conversation& conversation);
 
 }  // namespace mimo

@@ -9,17 +9,12 @@
 
 #include "base/status.h"
 #include "data/random.h"
+#include "text/text_range.h"
 
 namespace mimo {
 
 // Where slots get their words from. Appends the words of `slot` to `out`.
 using SlotFiller = std::function<void(std::string_view slot, std::string& out)>;
-
-// A piece of an expanded phrase that came from a slot.
-struct TextRange {
-  size_t begin;
-  size_t end;
-};
 
 // One phrase, parsed once. Immutable; any thread.
 class Phrase {

@@ -8,7 +8,7 @@
 namespace mimo {
 namespace {
 
-constexpr int kDraws = 2000;
+constexpr int kTypedDraws = 2000;
 
 TEST(UserTextMaker, NeverMisspellsWhatCameFromASlot) {
   const LanguagePack pack = *LoadBuiltinLanguage("en");
@@ -16,14 +16,14 @@ TEST(UserTextMaker, NeverMisspellsWhatCameFromASlot) {
   const std::string phrase = "switch something Balloonish 4455 quickly";
   Random random(1);
   int num_typos = 0;
-  for (int i = 0; i < kDraws; ++i) {
+  for (int i = 0; i < kTypedDraws; ++i) {
     const std::string text = maker.Make(random, phrase, {{17, 27}, {28, 32}}, SituationMood::kRemark);
     EXPECT_THAT(text, testing::HasSubstr(" Balloonish 4455 "));
     num_typos +=
         text.find("witch something") == std::string::npos || text.find("quickly") == std::string::npos;
   }
-  EXPECT_GT(num_typos, kDraws / 50);
-  EXPECT_LT(num_typos, kDraws / 8);
+  EXPECT_GT(num_typos, kTypedDraws / 50);
+  EXPECT_LT(num_typos, kTypedDraws / 8);
 }
 
 TEST(UserTextMaker, IsPoliteOnlyInCommandsThatAreNotYet) {
@@ -32,7 +32,7 @@ TEST(UserTextMaker, IsPoliteOnlyInCommandsThatAreNotYet) {
   Random random(2);
   const auto longest = [&](const std::string& phrase, SituationMood mood) {
     size_t size = 0;
-    for (int i = 0; i < kDraws; ++i) size = std::max(size, maker.Make(random, phrase, {}, mood).size());
+    for (int i = 0; i < kTypedDraws; ++i) size = std::max(size, maker.Make(random, phrase, {}, mood).size());
     return size;
   };
   const std::string plain = "lamps on";

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <numeric>
 #include <span>
 #include <vector>
 
@@ -22,6 +23,8 @@ class FakeLayers : public KvMemory {
   static constexpr uint32_t kWindow = 6;
   static constexpr uint32_t kNumFull = 2;
   static constexpr uint32_t kNumSliding = 3;
+  static constexpr uint32_t kReplay =
+      kNumSliding * (kWindow - 1);  // tokens until every window is right again
   static constexpr std::array<bool, kNumFull + kNumSliding> kIsSliding = {false, true, true, false, true};
 
   FakeLayers(uint32_t num_blocks, uint32_t num_rings)
@@ -161,5 +164,20 @@ class FakeLayers : public KvMemory {
   std::vector<Slot> slots_;
   std::vector<Ring> rings_;
 };
+
+// Texts for them.
+using Tokens = std::vector<TokenId>;
+
+// first, first + 1, ...
+inline Tokens Text(TokenId first, uint32_t count) {
+  Tokens tokens(count);
+  std::iota(tokens.begin(), tokens.end(), first);
+  return tokens;
+}
+
+inline Tokens operator+(Tokens a, const Tokens& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
 
 }  // namespace mimo

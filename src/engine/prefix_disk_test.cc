@@ -5,7 +5,6 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
-#include <numeric>
 
 #include "engine/cache_store_testutil.h"
 #include "engine/fake_layers_testutil.h"
@@ -13,21 +12,6 @@
 
 namespace mimo {
 namespace {
-
-using Tokens = std::vector<TokenId>;
-
-constexpr uint32_t kReplay = FakeLayers::kNumSliding * (FakeLayers::kWindow - 1);
-
-Tokens Text(TokenId first, uint32_t count) {
-  Tokens tokens(count);
-  std::iota(tokens.begin(), tokens.end(), first);
-  return tokens;
-}
-
-Tokens operator+(Tokens a, const Tokens& b) {
-  a.insert(a.end(), b.begin(), b.end());
-  return a;
-}
 
 class PrefixDiskTest : public ::testing::Test {
  protected:
@@ -93,7 +77,7 @@ TEST_F(PrefixDiskTest, ReplaysAfterARestartWhereTwoTextsPart) {
   const Tokens turn = Text(0, 300);
   Serve(turn);
   Start();
-  EXPECT_EQ(Serve(Text(0, 200) + Text(1000, 50)), 192 - kReplay) << "blocks on disk are whole";
+  EXPECT_EQ(Serve(Text(0, 200) + Text(1000, 50)), 192 - FakeLayers::kReplay) << "blocks on disk are whole";
 }
 
 TEST_F(PrefixDiskTest, BringsBackWhatMemoryGaveUp) {

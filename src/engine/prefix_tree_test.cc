@@ -7,15 +7,12 @@
 #include <numeric>
 #include <random>
 
+#include "engine/fake_layers_testutil.h"
+
 namespace mimo {
 namespace {
 
 std::vector<TokenId> Repeat(TokenId token, size_t count) { return std::vector<TokenId>(count, token); }
-
-std::vector<TokenId> operator+(std::vector<TokenId> a, const std::vector<TokenId>& b) {
-  a.insert(a.end(), b.begin(), b.end());
-  return a;
-}
 
 // Inserts a text block by block; the last node.
 PrefixNode* InsertText(PrefixTree& tree, const std::vector<TokenId>& text, uint32_t first_block) {

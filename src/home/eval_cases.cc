@@ -17,11 +17,6 @@ constexpr double kDegrees = 70;
 constexpr uint32_t kTimerMinutes = 10;
 constexpr const char* kItem = "Tofu";
 
-std::string TextOf(const Json& json, const char* key) {
-  const auto found = json.find(key);
-  return found == json.end() || !found->is_string() ? "" : found->get<std::string>();
-}
-
 void ReplaceAll(std::string& text, const std::string& what, const std::string& with) {
   for (size_t at = text.find(what); at != std::string::npos; at = text.find(what, at + with.size())) {
     text.replace(at, what.size(), with);
@@ -76,7 +71,7 @@ void ApplySetup(const Json& setup, Home& home) {
 Status MakeGivenCase(const EvalSet& set, EvalCase& eval_case) {
   const EvalRecord& record = *eval_case.record;
   if (record.kind != "intent") eval_case.rounds_max = kRoundsMax;
-  std::string area = TextOf(record.context, "area");
+  std::string area = StringAt(record.context, "area");
   const auto json = set.homes.find(record.home_key);
   if (json != set.homes.end()) {
     Result<Home> home = ParseHome(json->second);
@@ -156,8 +151,8 @@ void MakeServiceTemplateCase(EvalCase& eval_case) {
 }
 
 void MakeStatusTemplateCase(EvalCase& eval_case) {
-  const std::string kind = TextOf(eval_case.record->expect, "device_type");
-  std::string state = TextOf(eval_case.record->expect, "state");
+  const std::string kind = StringAt(eval_case.record->expect, "device_type");
+  std::string state = StringAt(eval_case.record->expect, "state");
   state.resize(std::min(state.size(), state.find(';')));  // "playing;<media>;<volume>"
   const std::string name(PlaceholderNames(DeviceOfKind(kind).domain).front());
   ExpectedService expected{"status", std::nullopt};
@@ -176,13 +171,13 @@ void MakeStatusTemplateCase(EvalCase& eval_case) {
 
 void MakeRefusalCase(EvalCase& eval_case) {
   const Json& expect = eval_case.record->expect;
-  const std::string service = TextOf(expect, "service");
+  const std::string service = StringAt(expect, "service");
   eval_case.rounds_max = kRoundsMax;
-  FillPlaceholders(eval_case, {TextOf(expect, "friendly_name")});
-  if (TextOf(expect, "refuse") == "already_state") {
-    std::string state = TextOf(expect, "desired_state");
+  FillPlaceholders(eval_case, {StringAt(expect, "friendly_name")});
+  if (StringAt(expect, "refuse") == "already_state") {
+    std::string state = StringAt(expect, "desired_state");
     if (KindOfService(service) == "climate" && state == "on") state = "heat";
-    AddDevice(eval_case.home, KindOfService(service), TextOf(expect, "friendly_name"), state);
+    AddDevice(eval_case.home, KindOfService(service), StringAt(expect, "friendly_name"), state);
     return;
   }
   // Another device of the kind, on which the service would have an effect.
@@ -194,8 +189,8 @@ void MakeRefusalCase(EvalCase& eval_case) {
 // The device's name was wrong in a first call; the home's own answer to it comes before the reply.
 void MakeRecoveryCase(EvalCase& eval_case) {
   const EvalRecord& record = *eval_case.record;
-  const std::string name = TextOf(record.expect, "friendly_name");
-  const std::string service = TextOf(record.expect, "service");
+  const std::string name = StringAt(record.expect, "friendly_name");
+  const std::string service = StringAt(record.expect, "service");
   ExpectService(eval_case, service, name);
   FillPlaceholders(eval_case, {name});
   const std::vector<ServiceCall> calls = CallsForService(service);
@@ -215,8 +210,9 @@ void MakeRecoveryCase(EvalCase& eval_case) {
 
 void MakeDeviceActionCase(EvalCase& eval_case) {
   const Json& expect = eval_case.record->expect;
-  const std::string area = TextOf(expect, "area");
-  const size_t index = AddDevice(eval_case.home, TextOf(expect, "device_type"), TextOf(expect, "device"), "");
+  const std::string area = StringAt(expect, "area");
+  const size_t index =
+      AddDevice(eval_case.home, StringAt(expect, "device_type"), StringAt(expect, "device"), "");
   if (area.empty()) return;
   eval_case.home.areas.push_back({FoldName(area), area, ""});
   eval_case.home.devices[index].area_id = FoldName(area);
@@ -236,7 +232,8 @@ Result<EvalCase> MakeEvalCase(const EvalSet& set, size_t record_index) {
   } else {
     eval_case.home = OrdinaryHome();
     if (record.kind == "service_call") {
-      ExpectService(eval_case, TextOf(record.expect, "service"), WordsOfId(TextOf(record.expect, "device")));
+      ExpectService(eval_case, StringAt(record.expect, "service"),
+                    WordsOfId(StringAt(record.expect, "device")));
     } else if (record.kind == "service_call_template") {
       MakeServiceTemplateCase(eval_case);
     } else if (record.kind == "status_template") {

@@ -30,15 +30,8 @@ bool IsOneOf(const std::array<std::string_view, N>& keys, std::string_view key) 
   return std::find(keys.begin(), keys.end(), key) != keys.end();
 }
 
-const HomeTool* FindTool(std::string_view name) {
-  for (const HomeTool& tool : HomeToolCatalogue()) {
-    if (tool.definition.name == name) return &tool;
-  }
-  return nullptr;
-}
-
 bool TakesSlot(std::string_view tool_name, std::string_view slot) {
-  const HomeTool* tool = FindTool(tool_name);
+  const HomeTool* tool = FindHomeTool(tool_name);
   return tool != nullptr && tool->definition.parameters.at("properties").contains(slot);
 }
 
@@ -96,7 +89,7 @@ bool MatchesSlot(const EvalCase& eval_case, const Json& slots, std::string_view 
 
 // What a tool's calls can mean, beside what they say: HassLightSet only ever means lights.
 std::string ImpliedDomain(std::string_view tool_name) {
-  const HomeTool* tool = FindTool(tool_name);
+  const HomeTool* tool = FindHomeTool(tool_name);
   return tool != nullptr && tool->domains.size() == 1 ? tool->domains.front() : "";
 }
 

@@ -28,11 +28,6 @@ Status ForEachLine(std::string_view text, std::string_view what, const Take& tak
   return {};
 }
 
-std::string TextOf(const Json& json, const char* key) {
-  const auto found = json.find(key);
-  return found == json.end() || !found->is_string() ? "" : found->get<std::string>();
-}
-
 Json ObjectOf(const Json& json, const char* key) {
   const auto found = json.find(key);
   return found == json.end() || !found->is_object() ? Json::object() : *found;
@@ -65,7 +60,7 @@ Result<EvalRecord> ParseRecord(const std::string& where, const Json& json) {
   EvalRecord record;
   for (const auto& [key, field] : std::initializer_list<std::pair<const char*, std::string*>>{
            {"utterance", &record.utterance}, {"language", &record.language}, {"kind", &record.kind}}) {
-    *field = TextOf(json, key);
+    *field = StringAt(json, key);
     if (field->empty()) return InvalidArgument("{}: '{}' must be a string that is not empty", where, key);
   }
   const auto expect = json.find("expect");
@@ -73,13 +68,13 @@ Result<EvalRecord> ParseRecord(const std::string& where, const Json& json) {
     return InvalidArgument("{}: 'expect' must be an object", where);
   }
   record.expect = *expect;
-  record.id = TextOf(json, "id");
-  record.home_key = TextOf(json, "home");
+  record.id = StringAt(json, "id");
+  record.home_key = StringAt(json, "home");
   record.context = ObjectOf(json, "context");
   record.setup = ObjectOf(json, "setup");
-  record.bad_first_call = TextOf(json, "bad_first_call");
-  record.error = TextOf(json, "error");
-  record.unix_seconds = LocalSeconds(TextOf(json, "context_now"));
+  record.bad_first_call = StringAt(json, "bad_first_call");
+  record.error = StringAt(json, "error");
+  record.unix_seconds = LocalSeconds(StringAt(json, "context_now"));
   const auto weak = json.find("weak_label");
   record.weak_label = weak != json.end() && weak->is_boolean() && weak->get<bool>();
   return record;
@@ -112,7 +107,7 @@ Result<EvalSet> ParseEvalSet(std::string_view records, std::string_view homes) {
   EvalSet set;
   MIMO_RETURN_IF_ERROR(
       ForEachLine(homes, "homes", [&set](const std::string& where, const Json& json) -> Status {
-        const std::string key = TextOf(json, "home");
+        const std::string key = StringAt(json, "home");
         if (key.empty()) return InvalidArgument("{}: 'home' must be a string that is not empty", where);
         set.homes[key] = json;
         return {};

@@ -13,13 +13,6 @@
 namespace mimo {
 namespace {
 
-const HomeTool* FindTool(std::string_view name) {
-  const std::span<const HomeTool> catalogue = HomeToolCatalogue();
-  const auto found = std::find_if(catalogue.begin(), catalogue.end(),
-                                  [name](const HomeTool& tool) { return tool.definition.name == name; });
-  return found == catalogue.end() ? nullptr : &*found;
-}
-
 SimulatorHandler FindHandler(std::string_view name) {
   for (const auto tools : {DeviceSimulatorTools(), StateSimulatorTools(), TimerSimulatorTools(),
                            MediaSimulatorTools(), ListSimulatorTools(), CarSimulatorTools()}) {
@@ -52,7 +45,7 @@ std::string ArgumentError(const Json& arguments, const HomeTool& tool) {
 }  // namespace
 
 ToolOutcome ApplyToolCall(Home& home, const ToolCall& call, const CallContext& context) {
-  const HomeTool* tool = FindTool(call.name);
+  const HomeTool* tool = FindHomeTool(call.name);
   const SimulatorHandler handler = FindHandler(call.name);
   if (tool == nullptr || handler == nullptr) return Failure("no such tool: " + call.name);
   const Json arguments = call.arguments.is_null() ? Json::object() : call.arguments;

@@ -38,6 +38,13 @@ std::span<const HomeTool> HomeToolCatalogue() {
   return catalogue;
 }
 
+const HomeTool* FindHomeTool(std::string_view name) {
+  for (const HomeTool& tool : HomeToolCatalogue()) {
+    if (tool.definition.name == name) return &tool;
+  }
+  return nullptr;
+}
+
 std::vector<ToolDefinition> HomeTools(const Home& home) {
   std::vector<ToolDefinition> tools;
   for (const HomeTool& tool : HomeToolCatalogue()) {

@@ -2,6 +2,7 @@
 
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "home/home.h"
@@ -17,6 +18,8 @@ struct HomeTool {
 
 // The whole catalogue, in its file's order.
 std::span<const HomeTool> HomeToolCatalogue();
+// nullptr where it has none of that name.
+const HomeTool* FindHomeTool(std::string_view name);
 
 // What a client of this home offers: the tools whose domains occur in it. A home without any device gets all.
 std::vector<ToolDefinition> HomeTools(const Home& home);

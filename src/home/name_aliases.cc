@@ -18,11 +18,6 @@ const Json& ListOf(const Json& json, const char* key) {
   return found == json.end() || !found->is_array() ? none : *found;
 }
 
-std::string TextOf(const Json& json, const char* key) {
-  const auto found = json.find(key);
-  return found == json.end() || !found->is_string() ? "" : found->get<std::string>();
-}
-
 // "living_room_id" as a person would write it: contexts sometimes name a room by its id.
 std::string WordsOfId(std::string id) {
   if (id.ends_with("_id")) id.resize(id.size() - 3);
@@ -35,7 +30,7 @@ std::string WordsOfId(std::string id) {
 NameAliases::NameAliases(const Json& json, const Home& home) {
   const auto add_all = [this, &json](const char* list, const char* key) {
     for (const Json& entry : ListOf(InnerHome(json), list)) {
-      const std::string pattern = TextOf(entry, "name");
+      const std::string pattern = StringAt(entry, "name");
       if (pattern.empty()) continue;
       const std::vector<std::string> spellings = NameSpellings(pattern);
       for (const std::string& spelling : spellings) Add(key, spelling, spellings.front());
@@ -51,8 +46,8 @@ NameAliases::NameAliases(const Json& json, const Home& home) {
   for (const Json& entity : ListOf(InnerHome(json), "entities")) {
     const auto state = entity.find("state");
     if (state == entity.end() || !state->is_object()) continue;
-    Add("state", TextOf(*state, "in"), TextOf(*state, "out"));
-    Add("state", TextOf(*state, "out"), TextOf(*state, "out"));
+    Add("state", StringAt(*state, "in"), StringAt(*state, "out"));
+    Add("state", StringAt(*state, "out"), StringAt(*state, "out"));
   }
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 // What the files of the simulator share: one call being executed, and the handlers by topic.
 
+#include <array>
 #include <optional>
 #include <span>
 #include <string>
@@ -43,6 +44,8 @@ std::span<const SimulatorTool> CarSimulatorTools();
 
 ToolOutcome Failure(std::string text);
 ToolOutcome Success(std::string text);
+
+inline constexpr std::array<std::string_view, 1> kClimateDomain = {"climate"};
 
 // The devices that the call's name, area, floor, domain and device_class select among `domains` (empty: any).
 std::vector<size_t> SelectTargets(const SimulatorCall& call, std::span<const std::string_view> domains);

@@ -10,8 +10,8 @@ namespace mimo {
 namespace {
 
 constexpr std::array<std::string_view, 1> kCarDomain = {"car"};
-constexpr double kDegreesMin = 10;
-constexpr double kDegreesMax = 95;  // Fahrenheit included
+constexpr double kCabinDegreesMin = 10;
+constexpr double kCabinDegreesMax = 95;  // Fahrenheit included
 
 template <typename Change>
 ToolOutcome ChangeCar(const SimulatorCall& call, const Change& change) {
@@ -35,7 +35,7 @@ ToolOutcome SetClimate(const SimulatorCall& call) {
   const std::optional<bool> on = call.Flag("on");
   const std::optional<double> degrees = call.Number("temperature");
   if (!on && !degrees) return Failure("missing argument: on or temperature");
-  if (degrees && (*degrees < kDegreesMin || *degrees > kDegreesMax)) {
+  if (degrees && (*degrees < kCabinDegreesMin || *degrees > kCabinDegreesMax)) {
     return Failure("temperature is out of range");
   }
   return ChangeCar(call, [&](HomeDevice& car) {
@@ -71,7 +71,7 @@ ToolOutcome GetStatus(const SimulatorCall& call) {
   return Success(std::move(text));
 }
 
-constexpr std::array<SimulatorTool, 4> kTools = {{
+constexpr std::array<SimulatorTool, 4> kCarTools = {{
     {"CarSetCharging", SetCharging},
     {"CarSetClimate", SetClimate},
     {"CarNavigate", Navigate},
@@ -80,6 +80,6 @@ constexpr std::array<SimulatorTool, 4> kTools = {{
 
 }  // namespace
 
-std::span<const SimulatorTool> CarSimulatorTools() { return kTools; }
+std::span<const SimulatorTool> CarSimulatorTools() { return kCarTools; }
 
 }  // namespace mimo

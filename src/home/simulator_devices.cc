@@ -20,7 +20,6 @@ constexpr std::array<std::string_view, 17> kPowerDomains = {
     "lock",       "scene",      "script", "button",       "vacuum"};
 constexpr std::array<std::string_view, 1> kLightDomain = {"light"};
 constexpr std::array<std::string_view, 1> kFanDomain = {"fan"};
-constexpr std::array<std::string_view, 1> kClimateDomain = {"climate"};
 constexpr std::array<std::string_view, 1> kVacuumDomain = {"vacuum"};
 constexpr std::array<std::string_view, 1> kMowerDomain = {"lawn_mower"};
 constexpr std::array<std::string_view, 4> kCoverDomains = {"cover", "valve", "blinds", "garage_door"};
@@ -187,7 +186,7 @@ ToolOutcome VacuumCleanArea(const SimulatorCall& call) {
   });
 }
 
-constexpr std::array<SimulatorTool, 11> kTools = {{
+constexpr std::array<SimulatorTool, 11> kDeviceTools = {{
     {"HassTurnOn", TurnOn},
     {"HassTurnOff", TurnOff},
     {"HassLightSet", LightSet},
@@ -203,6 +202,6 @@ constexpr std::array<SimulatorTool, 11> kTools = {{
 
 }  // namespace
 
-std::span<const SimulatorTool> DeviceSimulatorTools() { return kTools; }
+std::span<const SimulatorTool> DeviceSimulatorTools() { return kDeviceTools; }
 
 }  // namespace mimo

@@ -181,7 +181,7 @@ ToolOutcome SendMessage(const SimulatorCall& call) {
 
 ToolOutcome Nevermind(const SimulatorCall&) { return Success("ok"); }
 
-constexpr std::array<SimulatorTool, 11> kTools = {{
+constexpr std::array<SimulatorTool, 11> kListTools = {{
     {"HassShoppingListAddItem", ShoppingListAdd},
     {"HassShoppingListCompleteItem", ShoppingListComplete},
     {"HassListAddItem", ListAdd},
@@ -197,6 +197,6 @@ constexpr std::array<SimulatorTool, 11> kTools = {{
 
 }  // namespace
 
-std::span<const SimulatorTool> ListSimulatorTools() { return kTools; }
+std::span<const SimulatorTool> ListSimulatorTools() { return kListTools; }
 
 }  // namespace mimo

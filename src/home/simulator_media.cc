@@ -105,7 +105,7 @@ ToolOutcome SearchAndPlay(const SimulatorCall& call) {
   return {.ok = true, .text = fmt::format("playing {} on {}", query, player.name), .changed = changed};
 }
 
-constexpr std::array<SimulatorTool, 9> kTools = {{
+constexpr std::array<SimulatorTool, 9> kMediaTools = {{
     {"HassMediaNext", Next},
     {"HassMediaPrevious", Previous},
     {"HassMediaPause", Pause},
@@ -119,6 +119,6 @@ constexpr std::array<SimulatorTool, 9> kTools = {{
 
 }  // namespace
 
-std::span<const SimulatorTool> MediaSimulatorTools() { return kTools; }
+std::span<const SimulatorTool> MediaSimulatorTools() { return kMediaTools; }
 
 }  // namespace mimo

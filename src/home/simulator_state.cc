@@ -13,7 +13,6 @@ namespace mimo {
 namespace {
 
 constexpr size_t kDevicesListedMax = 20;  // keeps an answer short in a home of a hundred devices
-constexpr std::array<std::string_view, 1> kClimateDomain = {"climate"};
 constexpr std::array<std::string_view, 1> kWeatherDomain = {"weather"};
 
 std::string NameList(const Home& home, const std::vector<size_t>& devices) {
@@ -162,7 +161,7 @@ ToolOutcome GetCurrentDate(const SimulatorCall& call) {
                              static_cast<unsigned>(date.day())));
 }
 
-constexpr std::array<SimulatorTool, 5> kTools = {{
+constexpr std::array<SimulatorTool, 5> kStateTools = {{
     {"HassGetState", GetState},
     {"HassClimateGetTemperature", ClimateGetTemperature},
     {"HassGetWeather", GetWeather},
@@ -172,6 +171,6 @@ constexpr std::array<SimulatorTool, 5> kTools = {{
 
 }  // namespace
 
-std::span<const SimulatorTool> StateSimulatorTools() { return kTools; }
+std::span<const SimulatorTool> StateSimulatorTools() { return kStateTools; }
 
 }  // namespace mimo

@@ -177,7 +177,7 @@ ToolOutcome CancelAllTimers(const SimulatorCall& call) {
   return {.ok = true, .text = fmt::format("cancelled {}", timers.size()), .changed = !timers.empty()};
 }
 
-constexpr std::array<SimulatorTool, 8> kTools = {{
+constexpr std::array<SimulatorTool, 8> kTimerTools = {{
     {"HassStartTimer", StartTimer},
     {"HassIncreaseTimer", IncreaseTimer},
     {"HassDecreaseTimer", DecreaseTimer},
@@ -190,6 +190,6 @@ constexpr std::array<SimulatorTool, 8> kTools = {{
 
 }  // namespace
 
-std::span<const SimulatorTool> TimerSimulatorTools() { return kTools; }
+std::span<const SimulatorTool> TimerSimulatorTools() { return kTimerTools; }
 
 }  // namespace mimo

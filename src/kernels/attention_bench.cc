@@ -102,7 +102,7 @@ void BM_Attention(benchmark::State& state, const Kernels* kernels, KvElement ele
       2.0 * (kHeadDim + kVHeadDim) * num_heads * keys_seen * iterations, benchmark::Counter::kIsRate);
 }
 
-const int kRegistered = [] {
+const int kAttentionRegistered = [] {
   for (const Kernels* kernels : SupportedKernels().subspan(1)) {
     for (const KvElement element : {KvElement::kF32, KvElement::kBf16, KvElement::kQ80, KvElement::kQ40}) {
       const std::string name =

@@ -22,7 +22,7 @@
 namespace mimo {
 namespace {
 
-constexpr float kEpsilon = 0x1p-23F;  // of float32
+constexpr float kFloatEpsilon = 0x1p-23F;  // of float32
 constexpr KvElement kElements[] = {KvElement::kF32, KvElement::kBf16, KvElement::kQ80, KvElement::kQ40};
 
 struct AttentionCase {
@@ -146,7 +146,7 @@ class Problem {
   std::vector<std::byte> v_rows_;
 };
 
-std::span<const Kernels* const> FastKernels() { return SupportedKernels().subspan(1); }
+std::span<const Kernels* const> VectorKernels() { return SupportedKernels().subspan(1); }
 
 bool IsBlocked(KvElement element) { return element == KvElement::kQ80 || element == KvElement::kQ40; }
 
@@ -220,7 +220,7 @@ float LargestScore(const Problem& problem, const AttentionCase& c) {
 float Tolerance(const Problem& problem, const AttentionCase& c) {
   const float score = static_cast<float>(c.head_dim + 1) * LargestScore(problem, c);
   const float sums = static_cast<float>(c.num_keys) + 16.0F;
-  return 2 * kEpsilon * (score + sums) * LargestValue(problem, c);
+  return 2 * kFloatEpsilon * (score + sums) * LargestValue(problem, c);
 }
 
 void ExpectTheTwin(const AttentionCase& c, std::mt19937_64& random) {
@@ -228,7 +228,7 @@ void ExpectTheTwin(const AttentionCase& c, std::mt19937_64& random) {
   const std::vector<float> expected = problem.Attend(ReferenceKernels(), random);
   const float tolerance = Tolerance(problem, c);
   std::vector<float> first;
-  for (const Kernels* kernels : FastKernels()) {
+  for (const Kernels* kernels : VectorKernels()) {
     const std::vector<float> actual = problem.Attend(*kernels, random);
     for (size_t i = 0; i < actual.size(); ++i) {
       ASSERT_NEAR(actual[i], expected[i], tolerance) << kernels->name << " " << c << " at " << i;
@@ -390,7 +390,7 @@ TEST(FinishAttention, ASinkAboveEveryScoreTakesMostOfTheWeight) {
                    .v_head_dim = 5,
                    .sinks = &sink,
                    .out = out.data()});
-  for (const float value : out) EXPECT_NEAR(value, 2.0F / (1.0F + 3.0F), 4 * kEpsilon);
+  for (const float value : out) EXPECT_NEAR(value, 2.0F / (1.0F + 3.0F), 4 * kFloatEpsilon);
 }
 
 }  // namespace

@@ -61,7 +61,7 @@ void BM_MatMul(benchmark::State& state, const Kernels* kernels, WeightType type)
   state.counters["FLOP/s"] = benchmark::Counter(operations, benchmark::Counter::kIsRate);
 }
 
-const int kRegistered = [] {
+const int kMatMulsRegistered = [] {
   benchmark::RegisterBenchmark("ReadMemory", BM_ReadMemory);
   for (const Kernels* kernels : SupportedKernels().subspan(1)) {
     for (const WeightType type : {WeightType::kF32, WeightType::kBf16, WeightType::kF16, WeightType::kFp8E4M3,

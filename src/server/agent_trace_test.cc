@@ -15,7 +15,7 @@ AgentTrace Parse(std::string_view text) {
   return trace ? std::move(*trace) : AgentTrace();
 }
 
-std::string ErrorOf(std::string_view text) {
+std::string TraceError(std::string_view text) {
   const auto trace = ParseAgentTrace(text);
   return trace ? "" : trace.error().message;
 }
@@ -100,18 +100,18 @@ TEST(AgentTrace, ReadsCounts) {
 }
 
 TEST(AgentTrace, NamesTheLineAtFault) {
-  EXPECT_THAT(ErrorOf(""), HasSubstr("no turn"));
-  EXPECT_THAT(ErrorOf("{\"tokens\":[1]}\n{"), HasSubstr("line 2: "));
-  EXPECT_THAT(ErrorOf("[1]"), HasSubstr("line 1: a line must be a JSON object"));
-  EXPECT_THAT(ErrorOf("{}"), HasSubstr("'messages', 'tokens', 'counts' or 'usage'"));
-  EXPECT_THAT(ErrorOf(R"({"tokens":[-1]})"), HasSubstr("'tokens'"));
-  EXPECT_THAT(ErrorOf(R"({"messages":[]})"), HasSubstr("'messages'"));
-  EXPECT_THAT(ErrorOf(R"({"tokens":[1],"after":"x"})"), HasSubstr("'after'"));
-  EXPECT_THAT(ErrorOf(R"({"tokens":[1],"keep":3})"), HasSubstr("'keep'"));
-  EXPECT_THAT(ErrorOf("{\"id\":\"a\",\"tokens\":[1]}\n{\"id\":\"a\",\"tokens\":[1]}"), HasSubstr("'a'"));
-  EXPECT_THAT(ErrorOf("{\"tokens\":[1]}\n{\"after\":\"1\",\"counts\":{\"prompt\":1}}"),
+  EXPECT_THAT(TraceError(""), HasSubstr("no turn"));
+  EXPECT_THAT(TraceError("{\"tokens\":[1]}\n{"), HasSubstr("line 2: "));
+  EXPECT_THAT(TraceError("[1]"), HasSubstr("line 1: a line must be a JSON object"));
+  EXPECT_THAT(TraceError("{}"), HasSubstr("'messages', 'tokens', 'counts' or 'usage'"));
+  EXPECT_THAT(TraceError(R"({"tokens":[-1]})"), HasSubstr("'tokens'"));
+  EXPECT_THAT(TraceError(R"({"messages":[]})"), HasSubstr("'messages'"));
+  EXPECT_THAT(TraceError(R"({"tokens":[1],"after":"x"})"), HasSubstr("'after'"));
+  EXPECT_THAT(TraceError(R"({"tokens":[1],"keep":3})"), HasSubstr("'keep'"));
+  EXPECT_THAT(TraceError("{\"id\":\"a\",\"tokens\":[1]}\n{\"id\":\"a\",\"tokens\":[1]}"), HasSubstr("'a'"));
+  EXPECT_THAT(TraceError("{\"tokens\":[1]}\n{\"after\":\"1\",\"counts\":{\"prompt\":1}}"),
               HasSubstr("another form"));
-  EXPECT_THAT(ErrorOf(R"({"counts":{"prompt":5,"cached":6}})"), HasSubstr("more cached"));
+  EXPECT_THAT(TraceError(R"({"counts":{"prompt":5,"cached":6}})"), HasSubstr("more cached"));
 }
 
 }  // namespace

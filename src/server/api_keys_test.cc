@@ -10,7 +10,7 @@
 namespace mimo {
 namespace {
 
-std::string ErrorOf(std::string_view text) {
+std::string KeyFileError(std::string_view text) {
   const auto keys = ParseKeyFile(text);
   return keys ? "" : keys.error().message;
 }
@@ -56,14 +56,14 @@ TEST(KeyFile, ReadsBackWhatItWrites) {
 
 TEST(KeyFile, NamesTheLineAndWhatIsWrong) {
   const std::string good = FormatKeyLine(MakeKey("bob", "x"));
-  EXPECT_NE(ErrorOf("\nbob").find("line 2"), std::string::npos);
-  EXPECT_NE(ErrorOf("bob 12").find("SHA-256"), std::string::npos);
-  EXPECT_NE(ErrorOf("b;b " + good.substr(4)).find("name"), std::string::npos);
-  EXPECT_NE(ErrorOf(good + " speed=1").find("speed"), std::string::npos);
-  EXPECT_NE(ErrorOf(good + " concurrent=-1").find("concurrent"), std::string::npos);
-  EXPECT_NE(ErrorOf(good + " priority=9999").find("priority"), std::string::npos);
-  EXPECT_NE(ErrorOf(good + "\n" + good).find("twice"), std::string::npos);
-  EXPECT_NE(ErrorOf(good + "\neve" + good.substr(3)).find("same key"), std::string::npos);
+  EXPECT_NE(KeyFileError("\nbob").find("line 2"), std::string::npos);
+  EXPECT_NE(KeyFileError("bob 12").find("SHA-256"), std::string::npos);
+  EXPECT_NE(KeyFileError("b;b " + good.substr(4)).find("name"), std::string::npos);
+  EXPECT_NE(KeyFileError(good + " speed=1").find("speed"), std::string::npos);
+  EXPECT_NE(KeyFileError(good + " concurrent=-1").find("concurrent"), std::string::npos);
+  EXPECT_NE(KeyFileError(good + " priority=9999").find("priority"), std::string::npos);
+  EXPECT_NE(KeyFileError(good + "\n" + good).find("twice"), std::string::npos);
+  EXPECT_NE(KeyFileError(good + "\neve" + good.substr(3)).find("same key"), std::string::npos);
 }
 
 TEST(KeyFile, NewKeysDiffer) {

@@ -1,12 +1,14 @@
 // Bytes -> JSON -> a chat or text completion: prompt, sampling, grammar. The first byte chooses which.
 
 #include <cstdlib>
+#include <string>
 #include <string_view>
 
 #include "base/check.h"
 #include "base/log.h"
 #include "server/chat_completions.h"
 #include "server/completions_request.h"
+#include "text/bpe_byte_alphabet.h"
 
 namespace mimo {
 namespace {
@@ -28,10 +30,12 @@ class IdleEngine final : public Engine {
   ModelConfig config_;
 };
 
-// The printable bytes and the markers; others give no token.
+// The bytes and the markers.
 ServedModel MakeModel() {
   TokenizerData data;
-  for (char c = '!'; c <= '~'; ++c) data.tokens.emplace_back(1, c);
+  for (uint32_t byte = 0; byte < 256; ++byte) {
+    data.tokens.push_back(EncodeByteAlphabet(std::string(1, static_cast<char>(byte))));
+  }
   for (const char* added : {"<|im_start|>", "<|im_end|>", "<tool_call>", "<think>"}) {
     TokenizerData::AddedToken token;
     token.id = static_cast<TokenId>(data.tokens.size());

@@ -7,13 +7,10 @@ namespace {
 
 using ChatRouteTest = ServerTest;
 
-constexpr char kTools[] =
+constexpr char kOpenAiTools[] =
     R"("tools":[{"type":"function","function":{"name":"set_light","parameters":{"type":"object",)"
     R"("properties":{"room":{"type":"string"},"level":{"type":"integer"}}}}},)"
     R"({"type":"function","function":{"name":"get_time"}}])";
-constexpr char kCallText[] =
-    "<tool_call>\n<function=set_light>\n<parameter=room>hall</parameter>\n<parameter=level>3</parameter>\n"
-    "</function>\n</tool_call>";
 
 TEST_F(ChatRouteTest, RepliesWithOneWholeObject) {
   AnswerWith({"Hel", "lo"});
@@ -79,7 +76,7 @@ TEST_F(ChatRouteTest, StreamsToolCallsAsOneHeadAndArgumentFragments) {
   AnswerWith({"<tool_call>\n<func", "tion=set_light>\n<parameter=room>ha", "ll</parameter>\n",
               "<parameter=level>3</parameter>\n</function>\n</tool_call>"});
 
-  const ClientReply reply = Chat(fmt::format(R"("stream":true,{})", kTools));
+  const ClientReply reply = Chat(fmt::format(R"("stream":true,{})", kOpenAiTools));
 
   std::string arguments;
   int heads = 0;
@@ -107,7 +104,7 @@ TEST_F(ChatRouteTest, StreamsToolCallsAsOneHeadAndArgumentFragments) {
 TEST_F(ChatRouteTest, RepliesWithWholeToolCalls) {
   AnswerWith({kCallText, "\n<tool_call>\n<function=get_time>\n</function>\n</tool_call>"});
 
-  const Json choice = Chat(kTools).json()["choices"][0];
+  const Json choice = Chat(kOpenAiTools).json()["choices"][0];
 
   EXPECT_EQ(choice["finish_reason"], "tool_calls");
   EXPECT_EQ(choice["message"]["content"], nullptr);
@@ -122,7 +119,7 @@ TEST_F(ChatRouteTest, RepliesWithWholeToolCalls) {
 TEST_F(ChatRouteTest, ToolCallCutByTheLimitIsNotInvented) {
   AnswerWith({"<tool_call>\n<function=set_light>\n<parameter=room>ha"}, FinishReason::kLength);
 
-  const Json choice = Chat(kTools).json()["choices"][0];
+  const Json choice = Chat(kOpenAiTools).json()["choices"][0];
 
   EXPECT_EQ(choice["finish_reason"], "length");
   EXPECT_FALSE(choice["message"].contains("tool_calls"));
@@ -130,9 +127,9 @@ TEST_F(ChatRouteTest, ToolCallCutByTheLimitIsNotInvented) {
 
 TEST_F(ChatRouteTest, ToolChoiceNoneKeepsToolsFromModelAndParser) {
   AnswerWith({kCallText});
-  const Json with_tools = Chat(kTools).json();
+  const Json with_tools = Chat(kOpenAiTools).json();
 
-  const Json json = Chat(fmt::format(R"({},"tool_choice":"none")", kTools)).json();
+  const Json json = Chat(fmt::format(R"({},"tool_choice":"none")", kOpenAiTools)).json();
 
   EXPECT_EQ(json["choices"][0]["message"]["content"], kCallText);
   EXPECT_EQ(json["choices"][0]["finish_reason"], "stop");
@@ -145,7 +142,8 @@ TEST_F(ChatRouteTest, WithoutParallelCallsTheReplyEndsAfterTheFirst) {
     for (size_t i = 0; i < 2; ++i) sink(events[i]);  // the end comes from Cancel
   };
 
-  const Json choice = Chat(fmt::format(R"({},"parallel_tool_calls":false)", kTools)).json()["choices"][0];
+  const Json choice =
+      Chat(fmt::format(R"({},"parallel_tool_calls":false)", kOpenAiTools)).json()["choices"][0];
 
   EXPECT_TRUE(engine_->WaitForCancel(0));
   EXPECT_EQ(choice["message"]["tool_calls"].size(), 1U);

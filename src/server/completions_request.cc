@@ -10,7 +10,7 @@
 namespace mimo {
 namespace {
 
-constexpr int64_t kChoicesMax = 128;
+constexpr int64_t kCompletionsMax = 128;
 constexpr uint32_t kMaxTokensDefault = 16;  // OpenAI's
 
 bool IsTokenId(const Json& value, uint32_t vocab_size) {
@@ -64,7 +64,7 @@ std::vector<std::vector<TokenId>> ReadPrompts(JsonFields& fields, const ServedMo
   return prompts;
 }
 
-void RefuseWhatIsMissing(JsonFields& fields) {
+void RefuseWhatCompletionsLack(JsonFields& fields) {
   constexpr auto kUnimplemented = ErrorCode::kUnimplemented;
   const std::optional<std::string> suffix = fields.String("suffix");
   if (suffix && !suffix->empty())
@@ -76,15 +76,15 @@ void RefuseWhatIsMissing(JsonFields& fields) {
 }
 
 void ReadChoiceCount(JsonFields& fields, size_t num_prompts, TextCompletion& result) {
-  const int64_t n = fields.Integer("n", 1, kChoicesMax).value_or(1);
-  const int64_t best_of = fields.Integer("best_of", 1, kChoicesMax).value_or(n);
+  const int64_t n = fields.Integer("n", 1, kCompletionsMax).value_or(1);
+  const int64_t best_of = fields.Integer("best_of", 1, kCompletionsMax).value_or(n);
   if (best_of < n) fields.Fail("best_of", "must be at least 'n'");
   if (best_of > n) {
     fields.Fail("best_of", "above 'n' is not implemented: ask for more answers with 'n'",
                 ErrorCode::kUnimplemented);
   }
-  if (static_cast<int64_t>(num_prompts) * n > kChoicesMax) {
-    fields.Fail("prompt", fmt::format("and 'n' ask for more than {} answers", kChoicesMax));
+  if (static_cast<int64_t>(num_prompts) * n > kCompletionsMax) {
+    fields.Fail("prompt", fmt::format("and 'n' ask for more than {} answers", kCompletionsMax));
   }
   result.num_choices = static_cast<uint32_t>(n);
 }
@@ -123,7 +123,7 @@ ApiResult<TextCompletion> ParseTextCompletion(const Json& body, const ServedMode
 
   TextCompletion result;
   result.model_name = requested->name;
-  RefuseWhatIsMissing(fields);
+  RefuseWhatCompletionsLack(fields);
   result.prompts = ReadPrompts(fields, model);
   ReadChoiceCount(fields, result.prompts.size(), result);
   result.streaming = ReadStreamOptions(fields);

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "server/opaque_text.h"
+#include "text/given_fields.h"
 
 namespace mimo {
 namespace {
@@ -21,18 +22,6 @@ constexpr std::string_view kBillingHeader = "x-anthropic-billing-header:";
 constexpr std::string_view kBlockSeparator = "\n\n";
 
 constexpr size_t kToolsMax = 4096;
-
-const Json* FindGiven(const Json& object, std::string_view key) {
-  const auto it = object.find(key);
-  return it == object.end() || it->is_null() ? nullptr : &*it;
-}
-
-Result<std::string> ReadString(const Json& object, std::string_view key, const std::string& where) {
-  const Json* value = FindGiven(object, key);
-  if (value == nullptr) return std::string();
-  if (!value->is_string()) return InvalidArgument("'{}.{}' must be a string", where, key);
-  return value->get<std::string>();
-}
 
 void AppendParagraph(std::string_view text, std::string* result) {
   if (text.empty()) return;

@@ -6,13 +6,10 @@
 namespace mimo {
 namespace {
 
-constexpr char kTools[] =
+constexpr char kAnthropicTools[] =
     R"("tools":[{"name":"set_light","description":"Switches a lamp.","cache_control":{"type":"ephemeral"},)"
     R"("input_schema":{"type":"object","properties":{"room":{"type":"string"},"level":{"type":"integer"}}}},)"
     R"({"name":"get_time","input_schema":{"type":"object"}},{"type":"web_search_20250305","name":"web_search"}])";
-constexpr char kCallText[] =
-    "<tool_call>\n<function=set_light>\n<parameter=room>hall</parameter>\n<parameter=level>3</parameter>\n"
-    "</function>\n</tool_call>";
 
 class MessagesRouteTest : public ServerTest {
  protected:
@@ -112,7 +109,7 @@ TEST_F(MessagesRouteTest, StreamsEventsInTheOrderOfAnthropic) {
 TEST_F(MessagesRouteTest, ToolCallsAreBlocksOfTheirOwn) {
   AnswerWith({"I will.", kCallText, "\n<tool_call>\n<function=get_time>\n</function>\n</tool_call>"});
 
-  const Json json = Messages(kTools).json();
+  const Json json = Messages(kAnthropicTools).json();
 
   ASSERT_EQ(json["content"].size(), 3U) << json.dump();
   EXPECT_EQ(json["content"][0], (Json{{"type", "text"}, {"text", "I will."}}));
@@ -129,7 +126,7 @@ TEST_F(MessagesRouteTest, StreamsToolInputAsPiecesOfOneJsonText) {
   AnswerWith({"<tool_call>\n<func", "tion=set_light>\n<parameter=room>ha",
               "ll</parameter>\n<parameter=level>3", "</parameter>\n</function>\n</tool_call>"});
 
-  const std::vector<Json> events = Events(Messages(std::string(kTools) + R"(,"stream":true)"));
+  const std::vector<Json> events = Events(Messages(std::string(kAnthropicTools) + R"(,"stream":true)"));
 
   ASSERT_GE(events.size(), 5U);
   EXPECT_EQ(events[2]["content_block"]["type"], "tool_use");
@@ -145,9 +142,9 @@ TEST_F(MessagesRouteTest, StreamsToolInputAsPiecesOfOneJsonText) {
 TEST_F(MessagesRouteTest, WithoutParallelCallsTheFirstOneEndsTheReply) {
   AnswerWith({kCallText, kCallText});
 
-  const Json json =
-      Messages(std::string(kTools) + R"(,"tool_choice":{"type":"auto","disable_parallel_tool_use":true})")
-          .json();
+  const Json json = Messages(std::string(kAnthropicTools) +
+                             R"(,"tool_choice":{"type":"auto","disable_parallel_tool_use":true})")
+                        .json();
 
   EXPECT_EQ(json["content"].size(), 1U);
   EXPECT_EQ(json["stop_reason"], "tool_use");
@@ -161,7 +158,7 @@ TEST_F(MessagesRouteTest, ForcedCallsAndFormatsRestrictWhatMayBeSaid) {
     const GrammarPtr grammar = engine_->requests().back().grammar;
     return grammar == nullptr || GrammarMatcher(grammar, nullptr).AcceptBytes(text);
   };
-  const std::string tools = kTools;
+  const std::string tools = kAnthropicTools;
   const std::string schema = R"("output_config":{"effort":"low","format":{"type":"json_schema","schema":)"
                              R"({"type":"object","properties":{"a":{"type":"integer"}},"required":["a"]}}})";
 
@@ -202,8 +199,8 @@ TEST_F(MessagesRouteTest, StopReasonsSayWhatEndedTheReply) {
 TEST_F(MessagesRouteTest, ACallThatIsCutOffIsNotClosed) {
   AnswerWith({"<tool_call>\n<function=set_light>\n<parameter=room>ha"}, FinishReason::kLength);
 
-  EXPECT_EQ(Messages(kTools).json()["content"], Json::array());
-  const std::vector<Json> events = Events(Messages(std::string(kTools) + R"(,"stream":true)"));
+  EXPECT_EQ(Messages(kAnthropicTools).json()["content"], Json::array());
+  const std::vector<Json> events = Events(Messages(std::string(kAnthropicTools) + R"(,"stream":true)"));
   std::string input;
   for (const Json& event : events) {
     if (event["type"] == "content_block_delta") input += event["delta"]["partial_json"].get<std::string>();
@@ -230,12 +227,13 @@ TEST_F(MessagesRouteTest, OmittedThinkingComesBackInTheSignature) {
 TEST_F(MessagesRouteTest, RepliesReplayAsTheyWereGenerated) {
   const std::string generated = "<think> one\n\ntwo </think>  text" + std::string(kCallText);
   AnswerWith({generated});
-  const Json content = Messages(std::string(kTools) + R"(,"thinking":{"type":"enabled"})").json()["content"];
+  const Json content =
+      Messages(std::string(kAnthropicTools) + R"(,"thinking":{"type":"enabled"})").json()["content"];
 
   const std::string prompt = PromptOf(fmt::format(
       R"({},"messages":[{{"role":"user","content":"hi"}},{{"role":"assistant","content":{}}},)"
       R"({{"role":"user","content":[{{"type":"tool_result","tool_use_id":"x","content":"on"}}]}}])",
-      kTools, content.dump()));
+      kAnthropicTools, content.dump()));
 
   EXPECT_NE(prompt.find("<|im_start|>assistant\n" + generated + "<|im_end|>"), std::string::npos) << prompt;
 }
@@ -278,7 +276,7 @@ TEST_F(MessagesRouteTest, ThePromptDoesNotDependOnCacheMarksOrTheBillingHeader) 
 
 TEST_F(MessagesRouteTest, ToolsChangeInTheMiddleOfAConversation) {
   const std::string prompt =
-      PromptOf(std::string(kTools) +
+      PromptOf(std::string(kAnthropicTools) +
                R"(,"messages":[{"role":"user","content":"hi"},{"role":"system","content":[)"
                R"({"type":"tool_addition","tool":{"type":"tool_definition","definition":{"name":"added"}}},)"
                R"({"type":"tool_addition","tool":{"type":"tool_reference","name":"set_light"}},)"
@@ -304,7 +302,7 @@ TEST_F(MessagesRouteTest, ThinkingIsOffUnlessAskedFor) {
 
 TEST_F(MessagesRouteTest, CountsTheTokensOfTheSamePrompt) {
   AnswerWith({"ok"});
-  const std::string fields = std::string(R"("system":"Be brief.",)") + kTools +
+  const std::string fields = std::string(R"("system":"Be brief.",)") + kAnthropicTools +
                              R"(,"thinking":{"type":"enabled"},"messages":[{"role":"user","content":"hi"}])";
 
   const Json counted = Post("/v1/messages/count_tokens", "{" + fields + "}").json();

@@ -13,7 +13,7 @@ PriceCard ParseOrDie(std::string_view text) {
   return card ? *card : PriceCard();
 }
 
-std::string ErrorOf(std::string_view text) {
+std::string PriceCardError(std::string_view text) {
   const Result<PriceCard> card = PriceCard::Parse(*ParseJson(text));
   return card ? "" : card.error().message;
 }
@@ -44,16 +44,18 @@ TEST(PriceCard, PublishedPricesAreInYuan) {
 }
 
 TEST(PriceCard, NamesWhatIsWrong) {
-  EXPECT_NE(ErrorOf(R"({"models":{"m":{"input":1,"output":2}}})").find("currency"), std::string::npos);
-  EXPECT_NE(ErrorOf(R"({"currency":"usd","models":{}})").find("currency"), std::string::npos);
-  EXPECT_NE(ErrorOf(R"({"currency":"USD","model":{}})").find("prices.model"), std::string::npos);
-  EXPECT_NE(ErrorOf(R"({"currency":"USD","models":{"m":{"input":1}}})").find("'m'"), std::string::npos);
-  EXPECT_NE(ErrorOf(R"({"currency":"USD","models":{"m":{"inptu":1,"output":2}}})").find("inptu"),
+  EXPECT_NE(PriceCardError(R"({"models":{"m":{"input":1,"output":2}}})").find("currency"), std::string::npos);
+  EXPECT_NE(PriceCardError(R"({"currency":"usd","models":{}})").find("currency"), std::string::npos);
+  EXPECT_NE(PriceCardError(R"({"currency":"USD","model":{}})").find("prices.model"), std::string::npos);
+  EXPECT_NE(PriceCardError(R"({"currency":"USD","models":{"m":{"input":1}}})").find("'m'"),
             std::string::npos);
-  EXPECT_NE(ErrorOf(R"({"currency":"USD","models":{"m":{"input":-1,"output":2}}})").find("between"),
+  EXPECT_NE(PriceCardError(R"({"currency":"USD","models":{"m":{"inptu":1,"output":2}}})").find("inptu"),
             std::string::npos);
-  EXPECT_NE(ErrorOf(R"({"currency":"USD","models":{"m":{"input":1e-7,"output":2}}})").find("millionth"),
+  EXPECT_NE(PriceCardError(R"({"currency":"USD","models":{"m":{"input":-1,"output":2}}})").find("between"),
             std::string::npos);
+  EXPECT_NE(
+      PriceCardError(R"({"currency":"USD","models":{"m":{"input":1e-7,"output":2}}})").find("millionth"),
+      std::string::npos);
 }
 
 TEST(PriceCard, ItsJsonIsReadBack) {

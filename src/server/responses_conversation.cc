@@ -6,23 +6,12 @@
 #include "base/log.h"
 #include "server/opaque_text.h"
 #include "server/responses_tools.h"
+#include "text/given_fields.h"
 
 namespace mimo {
 namespace {
 
 constexpr std::string_view kParagraph = "\n\n";
-
-const Json* FindGiven(const Json& object, std::string_view key) {
-  const auto it = object.find(key);
-  return it == object.end() || it->is_null() ? nullptr : &*it;
-}
-
-Result<std::string> ReadString(const Json& object, std::string_view key, const std::string& where) {
-  const Json* value = FindGiven(object, key);
-  if (value == nullptr) return std::string();
-  if (!value->is_string()) return InvalidArgument("'{}.{}' must be a string", where, key);
-  return value->get<std::string>();
-}
 
 std::string At(const std::string& where, size_t index) { return fmt::format("{}[{}]", where, index); }
 

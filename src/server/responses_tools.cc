@@ -3,23 +3,12 @@
 #include <utility>
 
 #include "base/log.h"
+#include "text/given_fields.h"
 
 namespace mimo {
 namespace {
 
 constexpr size_t kToolsMax = 4096;
-
-const Json* FindGiven(const Json& object, std::string_view key) {
-  const auto it = object.find(key);
-  return it == object.end() || it->is_null() ? nullptr : &*it;
-}
-
-Result<std::string> ReadString(const Json& object, std::string_view key, const std::string& where) {
-  const Json* value = FindGiven(object, key);
-  if (value == nullptr) return std::string();
-  if (!value->is_string()) return InvalidArgument("'{}.{}' must be a string", where, key);
-  return value->get<std::string>();
-}
 
 // The syntax of a custom tool's input is all the model learns about it.
 Result<std::string> CustomToolDescription(const Json& tool, const std::string& where) {

@@ -23,8 +23,14 @@
 #include "engine/engine.h"
 #include "server/server.h"
 #include "server/socket_io.h"
+#include "text/bpe_byte_alphabet.h"
 
 namespace mimo {
+
+// What a model writes to call a tool.
+inline constexpr char kCallText[] =
+    "<tool_call>\n<function=set_light>\n<parameter=room>hall</parameter>\n<parameter=level>3</parameter>\n"
+    "</function>\n</tool_call>";
 
 // Hands every request to `on_submit`, which may deliver events at once, or later through Deliver().
 class FakeEngine final : public Engine {
@@ -98,19 +104,8 @@ class FakeEngine final : public Engine {
 // A vocabulary of the 256 bytes and a few added tokens, in which every text can be written.
 inline Result<Tokenizer> MakeByteTokenizer() {
   TokenizerData data;
-  uint32_t next = 256;
   for (uint32_t byte = 0; byte < 256; ++byte) {
-    const bool printable =
-        (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || (byte >= 0xae && byte <= 0xff);
-    const uint32_t code_point = printable ? byte : next++;
-    std::string symbol;
-    if (code_point < 0x80) {
-      symbol = static_cast<char>(code_point);
-    } else {
-      symbol += static_cast<char>(0xc0 | (code_point >> 6));
-      symbol += static_cast<char>(0x80 | (code_point & 0x3f));
-    }
-    data.tokens.push_back(symbol);
+    data.tokens.push_back(EncodeByteAlphabet(std::string(1, static_cast<char>(byte))));
   }
   for (const char* added :
        {"<|im_start|>", "<|im_end|>", "<|endoftext|>", "<tool_call>", "<tool_call><function="}) {

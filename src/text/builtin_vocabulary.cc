@@ -19,7 +19,7 @@ namespace {
 
 constexpr size_t kNumMerges = 151387;
 constexpr size_t kNumPlanes = 6;  // bytes 0, 1, 2 of the left id, then of the right id
-constexpr uint32_t kNumByteTokens = 256;
+constexpr uint32_t kNumBytes = 256;
 
 struct AddedTokenRow {
   TokenId id;
@@ -67,10 +67,9 @@ constexpr AddedTokenRow kAddedTokens[] = {
 
 std::vector<std::string> ByteTokens() {
   std::vector<uint32_t> symbols;
-  for (uint32_t byte = 0; byte < kNumByteTokens; ++byte)
-    symbols.push_back(ByteSymbol(static_cast<uint8_t>(byte)));
+  for (uint32_t byte = 0; byte < kNumBytes; ++byte) symbols.push_back(ByteSymbol(static_cast<uint8_t>(byte)));
   std::sort(symbols.begin(), symbols.end());
-  std::vector<std::string> tokens(kNumByteTokens);
+  std::vector<std::string> tokens(kNumBytes);
   for (size_t i = 0; i < symbols.size(); ++i) AppendUtf8(symbols[i], tokens[i]);
   return tokens;
 }
@@ -85,7 +84,7 @@ Result<TokenizerData> BuiltinMimoVocabulary() {
 
   TokenizerData data;
   data.tokens = ByteTokens();
-  data.tokens.reserve(kNumByteTokens + kNumMerges);
+  data.tokens.reserve(kNumBytes + kNumMerges);
   data.merges.reserve(kNumMerges);
   const auto id_at = [&](size_t plane, size_t merge) {
     uint32_t id = 0;
@@ -113,9 +112,9 @@ Result<TokenizerData> TruncateVocabulary(const TokenizerData& data, uint32_t voc
     end = std::max<size_t>(end, size_t{token.id} + 1);
   if (end <= vocab_size) return data;
   const size_t num_added = data.added_tokens.size();
-  if (vocab_size < kNumByteTokens + num_added) {
+  if (vocab_size < kNumBytes + num_added) {
     return InvalidArgument("vocabulary size {}: must be at least {}, for the bytes and {} added tokens",
-                           vocab_size, kNumByteTokens + num_added, num_added);
+                           vocab_size, kNumBytes + num_added, num_added);
   }
   TokenizerData truncated;
   truncated.normalize_nfc = data.normalize_nfc;

@@ -6,24 +6,12 @@
 #include <utility>
 
 #include "base/log.h"
+#include "text/given_fields.h"
 
 namespace mimo {
 namespace {
 
 constexpr std::array<std::string_view, 5> kRoles = {"system", "developer", "user", "assistant", "tool"};
-
-// The value of `key`, or nullptr when it is missing or null: clients send both for "not given".
-const Json* FindGiven(const Json& object, std::string_view key) {
-  const auto it = object.find(key);
-  return it == object.end() || it->is_null() ? nullptr : &*it;
-}
-
-Result<std::string> ReadString(const Json& object, std::string_view key, const std::string& where) {
-  const Json* value = FindGiven(object, key);
-  if (value == nullptr) return std::string();
-  if (!value->is_string()) return InvalidArgument("'{}.{}' must be a string", where, key);
-  return value->get<std::string>();
-}
 
 Result<std::optional<bool>> ReadBool(const Json& object, std::string_view key, const std::string& prefix) {
   const Json* value = FindGiven(object, key);

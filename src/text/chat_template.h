@@ -9,6 +9,7 @@
 
 #include "base/status.h"
 #include "text/chat_message.h"
+#include "text/text_range.h"
 
 namespace mimo {
 
@@ -17,14 +18,6 @@ enum class ChatTemplateKind {
   kMimoV2Flash,
   kMimoV25,
   kMimoV26,
-};
-
-// Half-open range of bytes.
-struct TextRange {
-  size_t begin = 0;
-  size_t end = 0;
-
-  bool operator==(const TextRange&) const = default;
 };
 
 struct RenderedPrompt {

@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "text/hex_digit.h"
 #include "text/unicode.h"
 
 namespace mimo {
@@ -14,13 +15,6 @@ using Kind = RegexNode::Kind;
 
 constexpr uint32_t kRepeatMax = 100'000;
 constexpr uint32_t kLastCodePoint = 0x10FFFF;
-
-int HexDigit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
 
 bool IsNameByte(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';

@@ -2,17 +2,11 @@
 
 #include <optional>
 
+#include "text/hex_digit.h"
 #include "text/json_schema_reader.h"
 
 namespace mimo {
 namespace {
-
-int HexDigit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
 
 std::string DecodePercent(std::string_view text) {
   std::string decoded;

@@ -70,7 +70,7 @@ void AddTypes(const Json& root, const Json& schema, int* nodes_left, ArgumentTyp
   }
 }
 
-std::string_view Trim(std::string_view text) {
+std::string_view StripAsciiSpace(std::string_view text) {
   const auto is_space = [](char c) { return c == ' ' || (c >= '\t' && c <= '\r'); };
   while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
   while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
@@ -124,7 +124,7 @@ ArgumentTypes TypesOfArgument(const ToolDefinition* tool, std::string_view param
 bool IsNullText(std::string_view text) { return text == "null" || text == "None"; }
 
 std::string ArgumentJson(std::string_view text, const ArgumentTypes& types) {
-  const std::string_view trimmed = Trim(text);
+  const std::string_view trimmed = StripAsciiSpace(text);
   if (types.null && IsNullText(trimmed)) return "null";
   if (types.boolean && EqualsIgnoringCase(trimmed, "true")) return "true";
   if (types.boolean && EqualsIgnoringCase(trimmed, "false")) return "false";

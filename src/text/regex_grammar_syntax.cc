@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "text/hex_digit.h"
 #include "text/unicode.h"
 
 namespace mimo {
@@ -55,13 +56,6 @@ CodePointRanges WithFlag(uint8_t flag) {
     }
   }
   return ranges;
-}
-
-int HexDigit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
 }
 
 RegexNode ClassNode(CodePointRanges ranges) {

@@ -14,15 +14,15 @@
 namespace mimo {
 namespace {
 
-constexpr int64_t kShardsMax = 4096;
+constexpr int64_t kSplitFilesMax = 4096;
 constexpr size_t kArchitectureBytesMax = 80;
 
 std::string FileName(const std::string& path) { return std::filesystem::path(path).filename().string(); }
 
 Result<int64_t> ShardCount(const GgufFile& gguf, const std::string& path) {
   const int64_t count = gguf.Integer("split.count").value_or(1);
-  if (count < 0 || count > kShardsMax) {
-    return DataLoss("'split.count' = {} is not from 0 to {} ({})", count, kShardsMax, FileName(path));
+  if (count < 0 || count > kSplitFilesMax) {
+    return DataLoss("'split.count' = {} is not from 0 to {} ({})", count, kSplitFilesMax, FileName(path));
   }
   const int64_t number = gguf.Integer("split.no").value_or(0);
   if (number != 0) {

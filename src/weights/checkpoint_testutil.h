@@ -10,6 +10,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -20,6 +21,8 @@
 #include "weights/tensor_table.h"
 
 namespace mimo {
+
+inline std::span<const std::byte> AsBytes(const std::string& file) { return std::as_bytes(std::span(file)); }
 
 // A tensor as it goes into a file. `bytes` may disagree with the rest, to make a broken file.
 struct TestTensor {

@@ -10,7 +10,7 @@
 namespace mimo {
 namespace {
 
-constexpr uint32_t kGatingSigmoid = 2;
+constexpr uint32_t kSigmoidGating = 2;
 constexpr int32_t kTokenNormal = 1;
 constexpr int32_t kTokenUnused = 5;
 
@@ -65,7 +65,7 @@ void AddGeometry(const ModelConfig& config, GgufHeaderBuilder* gguf) {
     gguf->AddFloat32("mimo2.expert_weights_scale", config.routed_scaling_factor);
   }
   gguf->AddUint32("mimo2.expert_feed_forward_length", config.moe_intermediate_size);
-  gguf->AddUint32("mimo2.expert_gating_func", kGatingSigmoid);
+  gguf->AddUint32("mimo2.expert_gating_func", kSigmoidGating);
   gguf->AddBool("mimo2.expert_weights_norm", config.norm_topk_prob);
   if (config.num_nextn_predict_layers > 0) {
     gguf->AddUint32("mimo2.nextn_predict_layers", config.num_nextn_predict_layers);

@@ -101,10 +101,6 @@ std::string ViewedRow(const MatrixView& view, uint32_t row) {
   return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)};
 }
 
-std::span<const std::byte> AsBytes(const std::string& file) {
-  return {reinterpret_cast<const std::byte*>(file.data()), file.size()};
-}
-
 TEST(GgufTypes, EveryTypeIsReadFromAModelThatIsStoredInIt) {
   std::mt19937_64 random(1);
   const ModelConfig config = WideConfig();

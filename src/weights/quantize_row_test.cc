@@ -79,7 +79,7 @@ struct BlockType {
   double heavy_tailed_max;
 };
 
-constexpr BlockType kBlockTypes[] = {
+constexpr BlockType kRowTypes[] = {
     {StoredType::kQ80, 0.0065, 0.0095},        {StoredType::kQ6K, 0.0171, 0.0225},
     {StoredType::kQ5K, 0.0353, 0.0430},        {StoredType::kQ4K, 0.0722, 0.0880},
     {StoredType::kQ3K, 0.1483, 0.1830},        {StoredType::kQ2K, 0.2675, 0.3000},
@@ -97,7 +97,7 @@ class QuantizeRowTo : public ::testing::TestWithParam<BlockType> {
  protected:
   StoredType type() const { return GetParam().type; }
 };
-INSTANTIATE_TEST_SUITE_P(Types, QuantizeRowTo, ::testing::ValuesIn(kBlockTypes), NameOf);
+INSTANTIATE_TEST_SUITE_P(Types, QuantizeRowTo, ::testing::ValuesIn(kRowTypes), NameOf);
 
 TEST_P(QuantizeRowTo, StaysInTheErrorOfTheTypeOnGaussianAndHeavyTailedRows) {
   const Row gaussian = GaussianRow(4096, 5);

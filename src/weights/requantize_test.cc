@@ -42,7 +42,7 @@ class Source {
   TempFolder folder_;
 };
 
-std::vector<float> Row(const MatrixView& matrix, uint32_t row) {
+std::vector<float> RowOf(const MatrixView& matrix, uint32_t row) {
   std::vector<float> values(matrix.cols);
   DequantizeRow(matrix, row, values.data());
   return values;
@@ -50,7 +50,7 @@ std::vector<float> Row(const MatrixView& matrix, uint32_t row) {
 
 void ExpectSameRows(const MatrixView& a, const MatrixView& b) {
   ASSERT_EQ(a.rows, b.rows);
-  for (uint32_t row = 0; row < a.rows; ++row) EXPECT_EQ(Row(a, row), Row(b, row)) << row;
+  for (uint32_t row = 0; row < a.rows; ++row) EXPECT_EQ(RowOf(a, row), RowOf(b, row)) << row;
 }
 
 TEST(Requantize, Float32KeepsEveryWeightOfTheReleasedLayouts) {
@@ -85,8 +85,8 @@ TEST(Requantize, Float32KeepsEveryWeightOfTheReleasedLayouts) {
     const size_t last_part = flat.parts.size() - 1;
     const uint32_t base = last_part == 0 ? 0 : flat.parts[2].offset;
     for (size_t head = 0; head < flat.v_offsets.size(); ++head) {
-      EXPECT_EQ(Row(flat.parts[last_part].matrix, flat.v_offsets[head] - base + 3),
-                Row(chunked.parts[last_part].matrix, chunked.v_offsets[head] - base + 3));
+      EXPECT_EQ(RowOf(flat.parts[last_part].matrix, flat.v_offsets[head] - base + 3),
+                RowOf(chunked.parts[last_part].matrix, chunked.v_offsets[head] - base + 3));
     }
   }
 }
@@ -156,8 +156,8 @@ TEST(Requantize, EveryBlockTypeIsReadBackNearTheSource) {
     double error = 0;
     double total = 0;
     for (uint32_t row = 0; row < expected.rows; ++row) {
-      const std::vector<float> x = Row(expected, row);
-      const std::vector<float> y = Row(read, row);
+      const std::vector<float> x = RowOf(expected, row);
+      const std::vector<float> y = RowOf(read, row);
       for (size_t i = 0; i < x.size(); ++i) {
         error += (x[i] - y[i]) * (x[i] - y[i]);
         total += x[i] * x[i];
@@ -193,8 +193,8 @@ TEST(Requantize, SparesTheColumnsThatTheImportanceMatrixNames) {
     const ModelWeights read = BindModelWeights(to).value();
     double error = 0;
     for (uint32_t row = 0; row < 256; ++row) {
-      const std::vector<float> x = Row(original.layers[1].moe.experts[expert].up_proj, row);
-      const std::vector<float> y = Row(read.layers[1].moe.experts[expert].up_proj, row);
+      const std::vector<float> x = RowOf(original.layers[1].moe.experts[expert].up_proj, row);
+      const std::vector<float> y = RowOf(read.layers[1].moe.experts[expert].up_proj, row);
       for (size_t i = 0; i < x.size(); i += 2) error += (x[i] - y[i]) * (x[i] - y[i]);
     }
     return error;

@@ -10,14 +10,12 @@ namespace {
 
 using testing::HasSubstr;
 
-std::span<const std::byte> Bytes(const std::string& text) { return std::as_bytes(std::span(text)); }
-
 Json Entry(const char* dtype, const std::vector<uint64_t>& shape, uint64_t begin, uint64_t end) {
   return Json{{"dtype", dtype}, {"shape", shape}, {"data_offsets", {begin, end}}};
 }
 
-void ExpectError(const std::string& file, ErrorCode code, const std::string& part) {
-  const auto tensors = ParseSafetensors(Bytes(file), "m.safetensors");
+void ExpectSafetensorsError(const std::string& file, ErrorCode code, const std::string& part) {
+  const auto tensors = ParseSafetensors(AsBytes(file), "m.safetensors");
   ASSERT_FALSE(tensors.has_value()) << "expected: " << part;
   EXPECT_EQ(tensors.error().code, code) << tensors.error().message;
   EXPECT_THAT(tensors.error().message, HasSubstr(part));
@@ -27,7 +25,7 @@ TEST(ParseSafetensors, ReadsTensorsInTheOrderOfTheirOffsets) {
   const Json header = {{"b", Entry("F32", {2}, 12, 20)}, {"a", Entry("BF16", {2, 3}, 0, 12)}};
   const std::string file = SafetensorsFile(header, "0123456789abcdefghij");
 
-  const auto tensors = ParseSafetensors(Bytes(file), "m.safetensors");
+  const auto tensors = ParseSafetensors(AsBytes(file), "m.safetensors");
 
   ASSERT_TRUE(tensors.has_value()) << tensors.error().message;
   ASSERT_EQ(tensors->size(), 2U);
@@ -41,58 +39,61 @@ TEST(ParseSafetensors, ReadsTensorsInTheOrderOfTheirOffsets) {
 
 TEST(ParseSafetensors, AcceptsEmptyTensorsAndScalars) {
   const Json header = {{"empty", Entry("F32", {0, 5}, 0, 0)}, {"scalar", Entry("I64", {}, 0, 8)}};
-  EXPECT_EQ(ParseSafetensors(Bytes(SafetensorsFile(header, "01234567")), "m.safetensors")->size(), 2U);
+  EXPECT_EQ(ParseSafetensors(AsBytes(SafetensorsFile(header, "01234567")), "m.safetensors")->size(), 2U);
 }
 
 TEST(ParseSafetensors, ReportsATruncatedFileWithTensorFileAndOffset) {
   const Json header = {{"a", Entry("F32", {4}, 0, 16)}};
   const std::string file = SafetensorsFile(header, "012345678");
-  ExpectError(
+  ExpectSafetensorsError(
       file, ErrorCode::kDataLoss,
       fmt::format("tensor 'a' lies at bytes 0 to 16 of 9 bytes of data (m.safetensors, offset {}): the "
                   "file is truncated",
                   file.size() - 9));
-  ExpectError(file.substr(0, 20), ErrorCode::kDataLoss, "does not fit the file of 20 bytes");
-  ExpectError("1234", ErrorCode::kDataLoss, "4 bytes are too short");
+  ExpectSafetensorsError(file.substr(0, 20), ErrorCode::kDataLoss, "does not fit the file of 20 bytes");
+  ExpectSafetensorsError("1234", ErrorCode::kDataLoss, "4 bytes are too short");
 }
 
 TEST(ParseSafetensors, ReportsOverlapsHolesAndTrailingBytes) {
   const Json overlap = {{"a", Entry("U8", {8}, 0, 8)}, {"b", Entry("U8", {8}, 4, 12)}};
   const std::string file = SafetensorsFile(overlap, "0123456789ab");
-  ExpectError(file, ErrorCode::kDataLoss,
-              fmt::format("tensor 'b' overlaps tensor 'a' (m.safetensors, offset {})", file.size() - 8));
+  ExpectSafetensorsError(
+      file, ErrorCode::kDataLoss,
+      fmt::format("tensor 'b' overlaps tensor 'a' (m.safetensors, offset {})", file.size() - 8));
   const Json hole = {{"a", Entry("U8", {4}, 0, 4)}, {"b", Entry("U8", {4}, 6, 10)}};
-  ExpectError(SafetensorsFile(hole, "0123456789"), ErrorCode::kDataLoss,
-              "2 bytes belong to no tensor before tensor 'b'");
+  ExpectSafetensorsError(SafetensorsFile(hole, "0123456789"), ErrorCode::kDataLoss,
+                         "2 bytes belong to no tensor before tensor 'b'");
   const Json one = {{"a", Entry("U8", {4}, 0, 4)}};
-  ExpectError(SafetensorsFile(one, "012345"), ErrorCode::kDataLoss, "2 bytes follow the last tensor");
+  ExpectSafetensorsError(SafetensorsFile(one, "012345"), ErrorCode::kDataLoss,
+                         "2 bytes follow the last tensor");
 }
 
 TEST(ParseSafetensors, ReportsShapesThatDoNotFitTheirBytes) {
-  ExpectError(SafetensorsFile({{"a", Entry("F32", {3}, 0, 8)}}, "01234567"), ErrorCode::kDataLoss,
-              "tensor 'a' of type F32 and shape [3] does not fill its 8 bytes");
-  ExpectError(SafetensorsFile({{"a", Entry("F32", {1ULL << 32, 1ULL << 32}, 0, 0)}}, ""),
-              ErrorCode::kDataLoss, "does not fill its 0 bytes");
+  ExpectSafetensorsError(SafetensorsFile({{"a", Entry("F32", {3}, 0, 8)}}, "01234567"), ErrorCode::kDataLoss,
+                         "tensor 'a' of type F32 and shape [3] does not fill its 8 bytes");
+  ExpectSafetensorsError(SafetensorsFile({{"a", Entry("F32", {1ULL << 32, 1ULL << 32}, 0, 0)}}, ""),
+                         ErrorCode::kDataLoss, "does not fill its 0 bytes");
 }
 
 TEST(ParseSafetensors, ReportsMalformedHeaders) {
-  ExpectError(LittleEndian(UINT64_MAX, 8) + "{}", ErrorCode::kDataLoss,
-              "a header of 18446744073709551615 bytes");
-  ExpectError(LittleEndian(4, 8) + "{\"a\"", ErrorCode::kDataLoss, "malformed JSON at byte");
-  ExpectError(SafetensorsFile({{"a", Entry("F7", {1}, 0, 1)}}, "0"), ErrorCode::kDataLoss,
-              "unknown type 'F7'");
-  ExpectError(SafetensorsFile({{"a", {{"dtype", "U8"}, {"shape", {1}}}}}, "0"), ErrorCode::kDataLoss,
-              "needs two data_offsets");
-  ExpectError(SafetensorsFile({{"a", Entry("U8", {1}, 5, 3)}}, "0"), ErrorCode::kDataLoss, "'a'");
-  ExpectError(SafetensorsFile({{"a", {{"shape", {-1}}}}}, "0"), ErrorCode::kDataLoss, "a negative number");
-  ExpectError(SafetensorsFile({{"a", {{"shape", {{1}}}}}}, "0"), ErrorCode::kDataLoss, "an array");
-  ExpectError(SafetensorsFile(Json::array({1}), "0"), ErrorCode::kDataLoss, "an array");
+  ExpectSafetensorsError(LittleEndian(UINT64_MAX, 8) + "{}", ErrorCode::kDataLoss,
+                         "a header of 18446744073709551615 bytes");
+  ExpectSafetensorsError(LittleEndian(4, 8) + "{\"a\"", ErrorCode::kDataLoss, "malformed JSON at byte");
+  ExpectSafetensorsError(SafetensorsFile({{"a", Entry("F7", {1}, 0, 1)}}, "0"), ErrorCode::kDataLoss,
+                         "unknown type 'F7'");
+  ExpectSafetensorsError(SafetensorsFile({{"a", {{"dtype", "U8"}, {"shape", {1}}}}}, "0"),
+                         ErrorCode::kDataLoss, "needs two data_offsets");
+  ExpectSafetensorsError(SafetensorsFile({{"a", Entry("U8", {1}, 5, 3)}}, "0"), ErrorCode::kDataLoss, "'a'");
+  ExpectSafetensorsError(SafetensorsFile({{"a", {{"shape", {-1}}}}}, "0"), ErrorCode::kDataLoss,
+                         "a negative number");
+  ExpectSafetensorsError(SafetensorsFile({{"a", {{"shape", {{1}}}}}}, "0"), ErrorCode::kDataLoss, "an array");
+  ExpectSafetensorsError(SafetensorsFile(Json::array({1}), "0"), ErrorCode::kDataLoss, "an array");
 }
 
 TEST(ParseSafetensors, ReportsANameThatStandsTwice) {
   const std::string entry = R"("a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]})";
   const std::string header = "{" + entry + "," + entry + "}";
-  ExpectError(LittleEndian(header.size(), 8) + header + "0", ErrorCode::kDataLoss, "'a'");
+  ExpectSafetensorsError(LittleEndian(header.size(), 8) + header + "0", ErrorCode::kDataLoss, "'a'");
 }
 
 TEST(ParseSafetensorsIndex, ReadsWeightMapAndTpSize) {

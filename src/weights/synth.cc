@@ -19,8 +19,8 @@ namespace mimo {
 namespace {
 
 // About a megabyte that consists of whole groups of four elements of every type and of whole q8_0 blocks.
-constexpr uint64_t kPieceBytes = 272 * uint64_t{3855};
-static_assert(kPieceBytes % 16 == 0 && kPieceBytes % kQ80BlockBytes == 0);
+constexpr uint64_t kBufferBytes = 272 * uint64_t{3855};
+static_assert(kBufferBytes % 16 == 0 && kBufferBytes % kQ80BlockBytes == 0);
 constexpr const char* kIndexName = "model.safetensors.index.json";
 
 bool EndsWith(std::string_view text, std::string_view end) {
@@ -46,7 +46,7 @@ class PlanWriter {
       : options_(options),
         pool_(options.num_threads),
         progress_("writing", TensorBytes(plan)),
-        buffers_(pool_.num_threads(), std::vector<std::byte>(kPieceBytes)) {
+        buffers_(pool_.num_threads(), std::vector<std::byte>(kBufferBytes)) {
     for (const SynthFile& file : plan.files) {
       for (const SynthStream& stream : file.streams) generator_.Prepare(stream);
     }
@@ -59,7 +59,7 @@ class PlanWriter {
     // first_piece[i] is the number of pieces before tensor i.
     std::vector<uint32_t> first_piece = {0};
     for (const TensorLayout& tensor : file.tensors) {
-      const uint64_t pieces = (tensor.num_bytes() + kPieceBytes - 1) / kPieceBytes;
+      const uint64_t pieces = (tensor.num_bytes() + kBufferBytes - 1) / kBufferBytes;
       first_piece.push_back(first_piece.back() + static_cast<uint32_t>(pieces));
     }
     pool_.ParallelFor(first_piece.back(), [&](uint32_t piece, uint32_t thread) {
@@ -80,8 +80,8 @@ class PlanWriter {
   void WritePiece(const SynthFile& file, size_t tensor_index, uint32_t piece, const Target& target) {
     if (HasEnded()) return;
     const TensorLayout& tensor = file.tensors[tensor_index];
-    const uint64_t begin = piece * kPieceBytes;
-    const uint64_t size = std::min(kPieceBytes, tensor.num_bytes() - begin);
+    const uint64_t begin = piece * kBufferBytes;
+    const uint64_t size = std::min(kBufferBytes, tensor.num_bytes() - begin);
     const std::span<std::byte> bytes(target.buffer->data(), size);
     const uint64_t first_element = tensor.type == StoredType::kQ80 ? begin / kQ80BlockBytes * kQ80BlockSize
                                                                    : begin / StoredTypeSize(tensor.type);
