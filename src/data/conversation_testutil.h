@@ -60,22 +60,22 @@ inline Conversation SmallConversation() {
 
 // Learnt from copies of that conversation.
 inline const TokenizerData& SmallTokenizerData() {
-  static const TokenizerData data = [] {
+  static const TokenizerData kData = [] {
     Result<TokenizerData> built =
         BuildTokenizer(SmallConversation, {.vocab_size = 1024, .text_bytes = 10'000}, nullptr);
     MIMO_CHECK(built);
     return *std::move(built);
   }();
-  return data;
+  return kData;
 }
 
 inline const Tokenizer& SmallTokenizer() {
-  static const Tokenizer tokenizer = [] {
+  static const Tokenizer kTokenizer = [] {
     Result<Tokenizer> created = Tokenizer::Create(SmallTokenizerData());
     MIMO_CHECK(created);
     return *std::move(created);
   }();
-  return tokenizer;
+  return kTokenizer;
 }
 
 }  // namespace mimo

@@ -14,11 +14,11 @@ namespace mimo {
 std::span<const LanguageAsset> LanguageAssets() {
 #define MIMO_LANGUAGE_ASSET(index, tag, path) \
   {tag, std::string_view(kMimoLanguage##index##Begin, kMimoLanguage##index##End)},
-  static const LanguageAsset assets[] = {
+  static const LanguageAsset kAssets[] = {
 #include <language_assets.inc>  // made by CMake
   };
 #undef MIMO_LANGUAGE_ASSET
-  return assets;
+  return kAssets;
 }
 
 }  // namespace mimo

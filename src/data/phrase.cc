@@ -106,8 +106,8 @@ std::string Phrase::Expand(Random& random, const SlotFiller& filler,
 }
 
 std::string Phrase::Expand(Random& random) const {
-  static const SlotFiller no_slots = [](std::string_view, std::string&) { MIMO_CHECK(false); };
-  return Expand(random, no_slots);
+  static const SlotFiller kNoSlots = [](std::string_view, std::string&) { MIMO_CHECK(false); };
+  return Expand(random, kNoSlots);
 }
 
 std::vector<std::string> Phrase::Slots() const {

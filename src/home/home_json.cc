@@ -22,9 +22,9 @@ Result<std::string> TextField(const Json& object, const char* key, const std::st
 }
 
 Result<const Json*> ListField(const Json& object, const char* key) {
-  static const Json none = Json::array();
+  static const Json kNone = Json::array();
   const auto found = object.find(key);
-  if (found == object.end() || found->is_null()) return &none;
+  if (found == object.end() || found->is_null()) return &kNone;
   if (!found->is_array()) return InvalidArgument("'{}' must be a list", key);
   for (size_t index = 0; index < found->size(); ++index) {
     if (!(*found)[index].is_object()) return InvalidArgument("'{}[{}]' must be an object", key, index);

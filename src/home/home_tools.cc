@@ -34,8 +34,8 @@ bool IsOffered(const HomeTool& tool, const Home& home) {
 }  // namespace
 
 std::span<const HomeTool> HomeToolCatalogue() {
-  static const std::vector<HomeTool> catalogue = ReadCatalogue();
-  return catalogue;
+  static const std::vector<HomeTool> kCatalogue = ReadCatalogue();
+  return kCatalogue;
 }
 
 const HomeTool* FindHomeTool(std::string_view name) {

@@ -13,9 +13,9 @@ const Json& InnerHome(const Json& json) {
 }
 
 const Json& ListOf(const Json& json, const char* key) {
-  static const Json none = Json::array();
+  static const Json kNone = Json::array();
   const auto found = json.find(key);
-  return found == json.end() || !found->is_array() ? none : *found;
+  return found == json.end() || !found->is_array() ? kNone : *found;
 }
 
 // "living_room_id" as a person would write it: contexts sometimes name a room by its id.

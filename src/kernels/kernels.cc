@@ -56,8 +56,8 @@ std::vector<const Kernels*> DetectSupported() {
 }  // namespace
 
 std::span<const Kernels* const> SupportedKernels() {
-  static const std::vector<const Kernels*> supported = DetectSupported();
-  return supported;
+  static const std::vector<const Kernels*> kSupported = DetectSupported();
+  return kSupported;
 }
 
 const Kernels* FindKernels(std::string_view name) {

@@ -35,7 +35,7 @@ void QuantizeRowToBf16(const float* x, uint32_t cols, RowForm form, const Quanti
 }  // namespace
 
 const Kernels& Avx512Bf16Kernels() {
-  static const Kernels kernels = [] {
+  static const Kernels kKernels = [] {
     Kernels table = Avx512VnniKernels();
     table.name = "avx512_bf16";
     table.matmul = MatMulInBf16;
@@ -43,7 +43,7 @@ const Kernels& Avx512Bf16Kernels() {
     table.quantize_row = QuantizeRowToBf16;
     return table;
   }();
-  return kernels;
+  return kKernels;
 }
 
 }  // namespace mimo

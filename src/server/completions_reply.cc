@@ -17,7 +17,7 @@ size_t NumCharacters(std::string_view text) {
 
 // A token that is not whole characters is written as its bytes, so that two of them never look the same.
 std::string TokenText(TokenId token, const Tokenizer& tokenizer) {
-  const std::string bytes(tokenizer.TokenBytes(token));
+  std::string bytes(tokenizer.TokenBytes(token));
   const Result<Json> parsed = ParseJson(DumpJson(Json(bytes)));
   if (parsed && parsed->get<std::string>() == bytes) return bytes;
   std::string text = "bytes:";

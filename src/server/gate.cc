@@ -38,7 +38,7 @@ std::optional<ApiKey> CallerOf(const HttpRequest& request, const Accounts& accou
                                 request.Header("api-key")};
   for (const std::string_view key : presented) {
     if (key.empty()) continue;
-    if (const auto found = accounts.keys->Find(key)) return found;
+    if (auto found = accounts.keys->Find(key)) return found;
   }
   return std::nullopt;
 }

@@ -181,10 +181,10 @@ ApiResult<void> SetConversation(ChatRequest chat, const ReplyShape& shape, const
   ApiResult<GrammarPtr> grammar = GrammarOfReply(shape, tools, start, *model.grammars);
   if (!grammar) return tl::unexpected(std::move(grammar).error());
   job->generation.grammar = std::move(*grammar);
-  if (tools.empty()) ForbidToolCalls(model, job->generation.sampling);
-  job->parser = {.starts_in_reasoning = starts_in_reasoning,
-                 .parse_tool_calls = !tools.empty(),
-                 .tools = std::move(tools)};
+  const bool has_tools = !tools.empty();
+  if (!has_tools) ForbidToolCalls(model, job->generation.sampling);
+  job->parser = {
+      .starts_in_reasoning = starts_in_reasoning, .parse_tool_calls = has_tools, .tools = std::move(tools)};
   return {};
 }
 

@@ -33,7 +33,7 @@ HttpReply Echo(const HttpRequest& request) {
 }
 
 HttpServer& Server() {
-  static const std::unique_ptr<HttpServer> server = [] {
+  static const std::unique_ptr<HttpServer> kServer = [] {
     SetLogLevel(LogLevel::kError);
     HttpServerOptions options;
     options.port = 0;
@@ -47,7 +47,7 @@ HttpServer& Server() {
     MIMO_CHECK(started.has_value());
     return std::move(*started);
   }();
-  return *server;
+  return *kServer;
 }
 
 }  // namespace

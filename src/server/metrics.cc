@@ -32,7 +32,7 @@ const Buckets kCompileSeconds = {0.0001, 0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1};
 Buckets TokenBuckets(uint32_t context_max) {
   Buckets bounds;
   for (uint64_t power = 1; power <= context_max; power *= 10) {
-    for (const uint64_t digit : {1, 2, 5}) {
+    for (const uint64_t digit : {1U, 2U, 5U}) {
       if (power * digit <= context_max) bounds.push_back(static_cast<double>(power * digit));
     }
   }

@@ -89,7 +89,7 @@ OutputFormat ReadExtraField(JsonFields& fields, const char* name) {
   if (field == "guided_choice") return ChoiceFormat(fields, name, *value);
   if (field == "guided_json" || field == "json_schema") return SchemaFormat(fields, name, *value);
   // llama-server's clients send "" for none.
-  if (*value == "") return {};
+  if (value->is_string() && value->get_ref<const std::string&>().empty()) return {};
   return SourceFormat(fields, name, *value, OutputFormat::Kind::kGbnf);
 }
 

@@ -33,7 +33,7 @@ struct ModelPrice {
   uint64_t output = 0;        // reasoning is output
 
   bool operator==(const ModelPrice&) const = default;
-  auto operator<=>(const ModelPrice&) const = default;
+  auto operator<=>(const ModelPrice&) const = default;  // NOLINT(modernize-use-nullptr)
 };
 
 // An amount in 1e-12 of a currency's unit.

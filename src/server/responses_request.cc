@@ -117,7 +117,7 @@ ResponsesRequest ReadOptions(JsonFields& fields, const RequestedModel& requested
 }
 
 Json OrNull(const Json* value) { return value == nullptr ? Json(nullptr) : *value; }
-Json Or(const Json* value, Json otherwise) { return value == nullptr ? std::move(otherwise) : *value; }
+Json Or(const Json* value, const Json& otherwise) { return value == nullptr ? otherwise : *value; }
 
 // Every key of a response object that the request decides.
 Json Echo(const JsonFields& fields, const ResponsesRequest& request) {

@@ -25,7 +25,7 @@ struct GroupKey {
   std::string key;
   std::string model;
   std::string currency;
-  auto operator<=>(const GroupKey&) const = default;
+  auto operator<=>(const GroupKey&) const = default;  // NOLINT(modernize-use-nullptr)
 };
 
 bool IsDay(std::string_view text) {

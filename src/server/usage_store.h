@@ -25,7 +25,7 @@ struct UsageKey {
   std::string model;
   ModelPrice price;
 
-  auto operator<=>(const UsageKey&) const = default;
+  auto operator<=>(const UsageKey&) const = default;  // NOLINT(modernize-use-nullptr)
 };
 
 struct UsageCounts {

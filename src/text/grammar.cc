@@ -20,8 +20,8 @@ bool TokenBitmask::IsEmpty() const {
 }
 
 struct GrammarMatcher::Impl {
-  Impl(GrammarPtr grammar_, const GrammarVocabulary* vocabulary_)
-      : grammar(std::move(grammar_)), vocabulary(vocabulary_), stacks(&grammar->program()) {
+  Impl(GrammarPtr of, const GrammarVocabulary* over)
+      : grammar(std::move(of)), vocabulary(over), stacks(&grammar->program()) {
     threads = stacks.Start();
   }
 

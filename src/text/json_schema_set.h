@@ -25,7 +25,7 @@ struct SchemaLiteral {
   const Json* schema = nullptr;
   bool negated = false;
 
-  auto operator<=>(const SchemaLiteral&) const = default;
+  auto operator<=>(const SchemaLiteral&) const = default;  // NOLINT(modernize-use-nullptr)
 };
 
 // The values that satisfy every literal; none where `never`. The default: any value.
@@ -34,7 +34,7 @@ struct SchemaFormula {
   std::vector<SchemaLiteral> all = {};  // sorted, each once
 
   bool IsTrue() const { return !never && all.empty(); }
-  auto operator<=>(const SchemaFormula&) const = default;
+  auto operator<=>(const SchemaFormula&) const = default;  // NOLINT(modernize-use-nullptr)
 };
 SchemaFormula And(const SchemaFormula& a, const SchemaFormula& b);
 SchemaFormula FormulaOf(const Json& schema, bool negated = false);

@@ -1,5 +1,7 @@
 #include "text/json_schema_string.h"
 
+#include <fmt/format.h>
+
 #include <array>
 #include <map>
 #include <string>
@@ -20,14 +22,14 @@ std::map<std::string, ByteDfa, std::less<>> MakeFormats() {
   const std::string byte = R"((25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d))";
   const std::string ipv4 = byte + R"((\.)" + byte + "){3}";
   const std::string h = "[0-9A-Fa-f]{1,4}";
-  const std::string tail = "(" + h + ":" + h + "|" + ipv4 + ")";
-  std::string ipv6 = "((" + h + ":){6}" + tail + "|::(" + h + ":){5}" + tail;
+  const std::string tail = fmt::format("({0}:{0}|{1})", h, ipv4);
+  std::string ipv6 = fmt::format("(({0}:){{6}}{1}|::({0}:){{5}}{1}", h, tail);
   for (int left = 0; left <= 4; ++left) {
-    const std::string before = "(" + h + "(:" + h + "){0," + std::to_string(left) + "})?";
-    const std::string after = left < 4 ? "(" + h + ":){" + std::to_string(4 - left) + "}" + tail : tail;
-    ipv6 += "|" + before + "::" + after;
+    const std::string before = fmt::format("({0}(:{0}){{0,{1}}})?", h, left);
+    const std::string after = left < 4 ? fmt::format("({}:){{{}}}{}", h, 4 - left, tail) : tail;
+    ipv6 += fmt::format("|{}::{}", before, after);
   }
-  ipv6 += "|(" + h + "(:" + h + "){0,5})?::" + h + "|(" + h + "(:" + h + "){0,6})?::)";
+  ipv6 += fmt::format("|({0}(:{0}){{0,5}})?::{0}|({0}(:{0}){{0,6}})?::)", h);
   const std::string label = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?";
   const std::string hostname = label + R"((\.)" + label + ")*";
   const std::string atom = R"([A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)";

@@ -51,9 +51,9 @@ Result<std::string> TypeOf(const TokenizerJsonValue& object, std::string_view wh
 
 // The member, or null.
 const TokenizerJsonValue& Member(const TokenizerJsonValue& object, const char* name) {
-  static const TokenizerJsonValue null;
+  static const TokenizerJsonValue kNull;
   const auto it = object.find(name);
-  return it == object.end() ? null : *it;
+  return it == object.end() ? kNull : *it;
 }
 
 Result<TokenId> ReadId(const TokenizerJsonValue& value, std::string_view where) {

@@ -10,14 +10,14 @@ namespace mimo {
 
 // Of the vocabulary that is compiled in. Made once per test program, because that takes a third of a second.
 inline const Tokenizer& BuiltinTokenizer() {
-  static const Tokenizer tokenizer = [] {
+  static const Tokenizer kTokenizer = [] {
     Result<TokenizerData> data = BuiltinMimoVocabulary();
     MIMO_CHECK(data);
     Result<Tokenizer> created = Tokenizer::Create(*std::move(data));
     MIMO_CHECK(created);
     return *std::move(created);
   }();
-  return tokenizer;
+  return kTokenizer;
 }
 
 // Token b is byte b; no merges, no added tokens.

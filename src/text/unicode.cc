@@ -192,8 +192,8 @@ bool IsValidUtf8(std::string_view text) {
 }
 
 const uint8_t* CodePointFlagTable() {
-  static const FlagTable table;
-  return table.flags.get();
+  static const FlagTable kTable;
+  return kTable.flags.get();
 }
 
 std::string_view NormalizeNfc(std::string_view text, std::string& buffer) {

@@ -8,7 +8,7 @@
 namespace mimo {
 
 std::span<const FusedLoops* const> SupportedFusedLoops() {
-  static const std::vector<const FusedLoops*> supported = [] {
+  static const std::vector<const FusedLoops*> kSupported = [] {
     std::vector<const FusedLoops*> found;
 #if defined(__x86_64__)
     for (const Kernels* kernels : SupportedKernels()) {
@@ -18,7 +18,7 @@ std::span<const FusedLoops* const> SupportedFusedLoops() {
 #endif
     return found;
   }();
-  return supported;
+  return kSupported;
 }
 
 int64_t AttentionScratchFloats(const AttentionShape& shape) {
