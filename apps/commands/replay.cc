@@ -44,16 +44,11 @@ void AddReplayCommand(CLI::App& program, CommandAction* action) {
   command->add_option("--max-tokens", flags->max_tokens, "of a reply, where the trace does not say")
       ->check(CLI::Range(1, 1 << 24))
       ->capture_default_str();
-  CLI::Option* restart = command->add_option("--restart-every", flags->restart_every,
-                                             "end the engine's process after every N turns");
-  CLI::Option* kill =
-      command->add_option("--kill-every", flags->kill_every, "kill it (SIGKILL) after every N turns");
-  CLI::Option* check_every =
-      command->add_option("--check-every", flags->check_every, "compare every Nth reply with a cold run's");
-  CLI::Option* check =
-      command->add_flag("--check", flags->check, "compare every reply with a cold run's, token for token");
-  // TODO(#7): the cold run of a restarted process does not end.
-  for (CLI::Option* comparison : {check_every, check}) comparison->excludes(restart)->excludes(kill);
+  command->add_option("--restart-every", flags->restart_every,
+                      "end the engine's process after every N turns");
+  command->add_option("--kill-every", flags->kill_every, "kill it (SIGKILL) after every N turns");
+  command->add_option("--check-every", flags->check_every, "compare every Nth reply with a cold run's");
+  command->add_flag("--check", flags->check, "compare every reply with a cold run's, token for token");
   command->add_option("--price-of", flags->price_of, "take this model's price for every turn");
   command->add_flag("--json", flags->json, "one JSON document");
   command->callback([flags, action] { *action = [flags] { return RunReplay(*flags); }; });

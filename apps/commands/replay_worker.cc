@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cerrno>
+#include <climits>
 #include <csignal>
 #include <optional>
 #include <span>
@@ -50,6 +51,14 @@ std::optional<std::string> ReceiveMessage(int socket) {
   std::string message(size, '\0');
   if (!ReceiveAll(socket, message)) return std::nullopt;
   return message;
+}
+
+// The copies of the parent's descriptors. One of another worker's socket would keep that worker waiting for
+// requests after the parent has closed its end.
+void CloseAllBut(int socket) {
+  const auto kept = static_cast<unsigned>(socket);
+  (void)close_range(STDERR_FILENO + 1, kept - 1, 0);
+  (void)close_range(kept + 1, UINT_MAX, 0);
 }
 
 Json ErrorJson(const Error& error) {
@@ -99,7 +108,7 @@ Status ReplayWorker::Start() {
   process_ = fork();
   if (process_ < 0) return ResourceExhausted("the engine's process cannot be started");
   if (process_ == 0) {
-    close(ends[0]);
+    CloseAllBut(ends[1]);
     RunProcess(flags_, ends[1]);
   }
   close(ends[1]);
