@@ -53,14 +53,6 @@ std::optional<std::string> ReceiveMessage(int socket) {
   return message;
 }
 
-// The copies of the parent's descriptors. One of another worker's socket would keep that worker waiting for
-// requests after the parent has closed its end.
-void CloseAllBut(int socket) {
-  const auto kept = static_cast<unsigned>(socket);
-  (void)close_range(STDERR_FILENO + 1, kept - 1, 0);
-  (void)close_range(kept + 1, UINT_MAX, 0);
-}
-
 Json ErrorJson(const Error& error) {
   return {{"error", error.message}, {"code", static_cast<int>(error.code)}};
 }
@@ -87,8 +79,6 @@ Json Answer(Engine& engine, const Json& request) {
 
 }  // namespace
 
-ReplayWorker::~ReplayWorker() { Stop(); }
-
 void ReplayWorker::RunProcess(const ModelFlags& flags, int socket) {
   Result<ModelSession> session = OpenModelSession(flags, {.sequences_max = 1});
   while (const std::optional<std::string> message = ReceiveMessage(socket)) {
@@ -108,7 +98,10 @@ Status ReplayWorker::Start() {
   process_ = fork();
   if (process_ < 0) return ResourceExhausted("the engine's process cannot be started");
   if (process_ == 0) {
-    CloseAllBut(ends[1]);
+    // A copy of another worker's socket would keep that worker waiting after the parent closed its own.
+    const auto kept = static_cast<unsigned>(ends[1]);
+    (void)close_range(STDERR_FILENO + 1, kept - 1, 0);
+    (void)close_range(kept + 1, UINT_MAX, 0);
     RunProcess(flags_, ends[1]);
   }
   close(ends[1]);

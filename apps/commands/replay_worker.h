@@ -29,7 +29,7 @@ struct ReplayReply {
 class ReplayWorker {
  public:
   explicit ReplayWorker(ModelFlags flags) : flags_(std::move(flags)) {}
-  ~ReplayWorker();
+  ~ReplayWorker() { Stop(); }
   ReplayWorker(const ReplayWorker&) = delete;
   ReplayWorker& operator=(const ReplayWorker&) = delete;
 
