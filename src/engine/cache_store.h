@@ -42,7 +42,7 @@ struct CacheEntryId {
 // to kKvBlockTokens of them, so that a snapshot at a block's end has that block's tokens and key, and one
 // inside a block has the tokens of the begun block. key = ExtendPrefixKey(parent, tokens).
 struct CachePlace {
-  PrefixKey parent = {};  // all zero where position is 0
+  PrefixKey parent = {};  // where position is 0, that of the salt: all zero without one
   uint32_t position = 0;  // of tokens[0]; a multiple of kKvBlockTokens
   std::vector<TokenId> tokens = {};
 };
@@ -82,6 +82,7 @@ struct CacheStoreStats {
   uint64_t bytes_read = 0;
   uint64_t entries_damaged = 0;  // failed verification when read
   uint64_t entries_evicted = 0;  // by this process
+  uint64_t num_evictions = 0;    // from the folder, by any process, as of the last look
   bool read_only = false;        // a write failed: a warning said why
 };
 
@@ -123,6 +124,9 @@ class CacheStore {
   virtual void Rescan() = 0;
 
   virtual CacheStoreStats stats() const = 0;
+
+  // Of this store, below the directory. It is there once something was written.
+  virtual const std::string& folder() const = 0;
 };
 
 }  // namespace mimo

@@ -307,8 +307,10 @@ Result<CachePruning> PruneCacheDirectory(const std::string& directory, const Cac
   EvictChosen(scan, ChoosePruned(scan, options, pruning.bytes_before), &pruning);
   CountEviction(lock, directory);
   for (const auto& [folder, id] : scan.stores) {
-    // A store that lost its last segment. Whoever opened it makes the folder again when it writes.
+    // A store that lost its last segment. Whoever opened it makes the folder again when it writes. Turns as
+    // sampled are of no use without the keys that they lead to.
     if (!CacheSegmentPaths(folder).empty()) continue;
+    unlink(fmt::format("{}/{}", folder, kSampledTurnsFile).c_str());
     unlink((folder + "/" + kFingerprintFile).c_str());
     rmdir(folder.c_str());
   }

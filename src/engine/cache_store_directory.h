@@ -5,12 +5,14 @@
 //   DIR/lock                              held by the process that evicts; counts the evictions
 //   DIR/STORE/fingerprint.txt             what the payloads of this store depend on
 //   DIR/STORE/SEGMENT.index, .data        engine/cache_store_segment.h
+//   DIR/STORE/sampled_turns               engine/sampled_turns_file.h; goes with the last segment
 //
 // STORE and SEGMENT are 32 hexadecimal digits. Whatever else lies there is left alone.
 
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/status.h"
@@ -18,6 +20,8 @@
 #include "engine/cache_store_segment.h"
 
 namespace mimo {
+
+constexpr std::string_view kSampledTurnsFile = "sampled_turns";
 
 // Of a fingerprint's text; its hexadecimal form is the name of the store's folder.
 CacheId CacheStoreId(const std::string& fingerprint);

@@ -198,6 +198,7 @@ CacheStoreStats DiskCacheStore::stats() const {
   const std::lock_guard lock(mutex_);
   CacheStoreStats stats = stats_;
   stats.entries = index_.entries.size();
+  stats.num_evictions = index_.eviction_count;
   return stats;
 }
 

@@ -36,6 +36,7 @@ class DiskCacheStore final : public CacheStore {
   void Flush() override;
   void Rescan() override;
   CacheStoreStats stats() const override;
+  const std::string& folder() const override { return folder_; }
 
   // Nothing is written from now on. Says so once.
   void BecomeReadOnly(const std::string& reason);

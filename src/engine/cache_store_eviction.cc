@@ -74,7 +74,7 @@ class Forest {
     Node& node = nodes_[index];
     node.last_used_ms = entry.last_used_ms;
     // Before the entry itself is there to be found: a hostile one names itself as its parent.
-    const size_t parent = Find(entry.store, entry.parent);
+    const size_t parent = entry.position == 0 ? kNone : Find(entry.store, entry.parent);
     if (!by_id_.emplace(StoreKey{entry.store, entry.id}, index).second) return;  // a second copy
     // A parent that does not end where this begins is another text's: only a hostile file has that.
     const bool has_parent = entry.position == 0 || (parent != kNone && nodes_[parent].is_reachable &&

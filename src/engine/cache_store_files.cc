@@ -103,6 +103,8 @@ bool CacheFile::WaitForLock() const {
   return true;
 }
 
+void CacheFile::Unlock() const { (void)flock(descriptor_, LOCK_UN); }
+
 Status MakeCacheFolder(const std::string& path) {
   std::error_code error;
   const bool is_new = std::filesystem::create_directories(path, error);

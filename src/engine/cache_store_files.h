@@ -42,6 +42,7 @@ class CacheFile {
   // Of the open file, until it is closed or the process ends, however it ends.
   bool TryLock() const;
   bool WaitForLock() const;
+  void Unlock() const;
 
  private:
   int descriptor_ = -1;

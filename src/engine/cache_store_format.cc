@@ -66,8 +66,9 @@ Status CheckRecord(const CacheRecord& record) {
   if (record.place.position % kCacheTokensMax != 0) {
     return DataLoss("position {} is not at a block's begin", record.place.position);
   }
-  if ((record.place.position == 0) != (record.place.parent == PrefixKey())) {
-    return DataLoss("position {} does not fit the parent", record.place.position);
+  // At the beginning the parent is the key of a salt, or zero.
+  if (record.place.position != 0 && record.place.parent == PrefixKey()) {
+    return DataLoss("nothing before position {}", record.place.position);
   }
   if (record.payload_offset < kCachePayloadAlignment || record.payload_offset % kCachePayloadAlignment != 0 ||
       record.payload_offset > kFileBytesMax) {

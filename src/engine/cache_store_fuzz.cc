@@ -1,11 +1,13 @@
 // Any bytes as the index file of a segment: what is accepted has sane bounds, survives the round trip, and
-// can be evicted.
+// can be evicted. And as records of sampled turns: what is accepted is written as it was read.
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
 #include "base/check.h"
 #include "engine/cache_store_eviction.h"
 #include "engine/cache_store_format.h"
+#include "engine/sampled_turns_file.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace mimo;
@@ -29,5 +31,14 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
                           .last_used_ms = record.last_used_ms});
   }
   MIMO_CHECK(ChooseEvictions(candidates, UINT64_MAX, {}).size() == candidates.size());
+
+  const SampledTurnsScan turns = ScanSampledTurns(file);
+  size_t end = 0;
+  for (const SampledTurn& turn : turns.turns) {
+    const std::vector<std::byte> record = EncodeSampledTurn(turn);
+    MIMO_CHECK(std::equal(record.begin(), record.end(), file.begin() + static_cast<ptrdiff_t>(end)));
+    end += record.size();
+  }
+  MIMO_CHECK(end == turns.end && end <= file.size());
   return 0;
 }

@@ -15,6 +15,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/status.h"
@@ -43,7 +44,10 @@ struct GenerationRequest {
   // itself (kStop) where nothing can follow.
   GrammarPtr grammar = nullptr;
   std::string owner = {};  // who asks, such as the id of an API key: fair shares are between owners
-  int32_t priority = 0;    // higher ones go first, whoever asks: above all, batch work stands below 0
+  // Keys and values are shared only between requests of one salt, so that nobody can tell from the time that
+  // a reply takes what others have asked.
+  std::string cache_salt = {};
+  int32_t priority = 0;  // higher ones go first, whoever asks: above all, batch work stands below 0
 };
 
 enum class FinishReason { kStop, kLength, kCancelled, kError };
@@ -141,7 +145,12 @@ class Engine {
 
   // How many tokens of `prompt` a request that was admitted now would not have to compute. A forecast: what a
   // request has found is in the usage of each of its events.
-  virtual uint32_t CachedTokens(std::span<const TokenId> /*prompt*/) const { return 0; }
+  virtual uint32_t CachedTokens(std::span<const TokenId> /*prompt*/, std::string_view /*cache_salt*/) const {
+    return 0;
+  }
+
+  // Where the prefix cache keeps what it has on disk for this model; empty: nowhere.
+  virtual std::string cache_folder() const { return {}; }
 };
 
 }  // namespace mimo

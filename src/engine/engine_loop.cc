@@ -119,8 +119,13 @@ Engine::Load EngineLoop::load() const {
   return load;
 }
 
-uint32_t EngineLoop::CachedTokens(std::span<const TokenId> prompt) const {
-  return scheduler_.prefix_cache().CachedTokens(prompt);
+uint32_t EngineLoop::CachedTokens(std::span<const TokenId> prompt, std::string_view cache_salt) const {
+  return scheduler_.prefix_cache().CachedTokens(prompt, SaltedPrefixKey(cache_salt));
+}
+
+std::string EngineLoop::cache_folder() const {
+  const CacheStore* const store = options_.scheduler.prefix_cache.store.get();
+  return store == nullptr ? std::string() : store->folder();
 }
 
 // ---- The engine thread ----
@@ -170,7 +175,7 @@ void EngineLoop::TakeMail() {
 void EngineLoop::Arrive(std::unique_ptr<Generation> generation) {
   Sequence& sequence = generation->sequence();
   generations_.emplace(sequence.id, std::move(generation));
-  if (auto restore = scheduler_.prefix_cache().BeginRestore(sequence.tokens)) {
+  if (auto restore = scheduler_.prefix_cache().BeginRestore(sequence.tokens, sequence.cache_salt)) {
     restoring_.push_back({sequence.id, *std::move(restore)});
   } else {
     scheduler_.Enqueue(&sequence);

@@ -45,7 +45,8 @@ class EngineLoop : public Engine {
   const ModelConfig& config() const override { return runner_->config(); }
   Status Health() const override;
   Load load() const override;
-  uint32_t CachedTokens(std::span<const TokenId> prompt) const override;
+  uint32_t CachedTokens(std::span<const TokenId> prompt, std::string_view cache_salt) const override;
+  std::string cache_folder() const override;
 
  private:
   using Clock = std::chrono::steady_clock;

@@ -85,6 +85,7 @@ Generation::Generation(GenerationRequest request, EventSink sink, const Generati
   usage_.prompt_tokens = static_cast<uint32_t>(request.prompt.size());
   sequence_.id = context.id;
   sequence_.tokens = std::move(request.prompt);
+  sequence_.cache_salt = SaltedPrefixKey(request.cache_salt);
   sequence_.owner = std::move(request.owner);
   sequence_.priority = request.priority;
 }

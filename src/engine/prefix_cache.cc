@@ -21,22 +21,22 @@ PrefixCache::~PrefixCache() = default;
 
 // ---- Where a sequence begins ----
 
-PrefixCache::Plan PrefixCache::MakePlan(std::span<const TokenId> tokens) const {
+PrefixCache::Plan PrefixCache::MakePlan(std::span<const TokenId> tokens, const PrefixKey& salt) const {
   const std::lock_guard lock(mutex_);
-  return PlanLocked(tokens);
+  return PlanLocked(tokens, salt);
 }
 
-PrefixCache::Plan PrefixCache::PlanLocked(std::span<const TokenId> tokens) const {
+PrefixCache::Plan PrefixCache::PlanLocked(std::span<const TokenId> tokens, const PrefixKey& salt) const {
   MIMO_CHECK(!tokens.empty());
   Plan plan;
   if (!is_enabled()) return plan;
-  plan.match_ = tree_.Find(tokens.first(tokens.size() - 1));
+  plan.match_ = tree_.Find(tokens.first(tokens.size() - 1), salt);
   const uint32_t cached_end = plan.match_.num_tokens;
   const uint32_t replay_tokens = std::min(cached_end, memory_->WindowReplayTokens());
   plan.start_.cached_end = cached_end;
   plan.start_.first_position = cached_end - replay_tokens;
   plan.start_.window_begin = plan.start_.first_position;
-  if (replay_tokens > 0) ChooseSnapshot(tokens, &plan);
+  if (replay_tokens > 0) ChooseSnapshot(tokens, salt, &plan);
   if (plan.start_.first_position == 0) {
     // Everything is computed. Sharing whole blocks still saves memory, a copy would save nothing.
     plan.match_.partial = nullptr;
@@ -50,14 +50,14 @@ PrefixCache::Plan PrefixCache::PlanLocked(std::span<const TokenId> tokens) const
 
 // Replaces the replay by the latest snapshot if that leaves fewer tokens to compute. Branches that part
 // inside of a block are nodes of their own, so a snapshot may hang on a node beside the one that matches.
-void PrefixCache::ChooseSnapshot(std::span<const TokenId> tokens, Plan* plan) const {
+void PrefixCache::ChooseSnapshot(std::span<const TokenId> tokens, const PrefixKey& salt, Plan* plan) const {
   const std::vector<PrefixNode*>& path = plan->match_.blocks;
   for (size_t level = path.size() + 1; level-- > 0 && plan->snapshot_ == nullptr;) {
     const auto begin = static_cast<uint32_t>(level) * kKvBlockTokens;
     if (begin + kKvBlockTokens <= plan->start_.first_position) return;
     if (begin >= tokens.size()) continue;
-    const PrefixNode* parent = tree_.root();
-    if (level > 0) parent = path[level - 1];
+    // Something was found, so there is a root.
+    const PrefixNode* const parent = level > 0 ? path[level - 1] : tree_.FindRoot(salt);
     // With the last token, which is not matched: a window after it serves the position before it.
     const auto rest = tokens.subspan(begin);
     tree_.ForEachAlike(
@@ -130,33 +130,35 @@ void PrefixCache::CountStart(const Plan& plan, size_t num_tokens) {
   }
 }
 
-uint32_t PrefixCache::CachedTokens(std::span<const TokenId> tokens) const {
+uint32_t PrefixCache::CachedTokens(std::span<const TokenId> tokens, const PrefixKey& salt) const {
   if (tokens.empty()) return 0;
   const std::lock_guard lock(mutex_);
-  return PlanLocked(tokens).start_.first_position;
+  return PlanLocked(tokens, salt).start_.first_position;
 }
 
 // ---- What a sequence leaves behind ----
 
-void PrefixCache::Store(std::span<const TokenId> tokens, std::vector<KvBlockId>* blocks) {
-  if (!is_enabled()) return;
+void PrefixCache::Store(std::span<const TokenId> tokens, std::vector<KvBlockId>* blocks,
+                        const PrefixKey& salt) {
+  if (!is_enabled() || tokens.empty()) return;
   const std::lock_guard lock(mutex_);
-  StoreBlocks(tokens, blocks);
+  StoreBlocks(tokens, blocks, salt);
 }
 
 void PrefixCache::StoreWithWindow(std::span<const TokenId> tokens, std::vector<KvBlockId>* blocks,
-                                  KvRingId ring, SnapshotKind kind) {
+                                  KvRingId ring, SnapshotKind kind, const PrefixKey& salt) {
   if (!is_enabled() || tokens.empty()) return;
   const std::lock_guard lock(mutex_);
-  PrefixNode* const last = StoreBlocks(tokens, blocks);
+  PrefixNode* const last = StoreBlocks(tokens, blocks, salt);
   if (disk_ && kind == SnapshotKind::kTurnEnd) disk_->WriteBlock(*last);
   StoreWindow(*last, static_cast<uint32_t>(tokens.size()), ring, kind);
 }
 
 // The last block may be one that its sequence still fills: it writes behind the tokens that the node names,
 // and everybody else copies a block that is not whole.
-PrefixNode* PrefixCache::StoreBlocks(std::span<const TokenId> tokens, std::vector<KvBlockId>* blocks) {
-  PrefixNode* node = tree_.root();
+PrefixNode* PrefixCache::StoreBlocks(std::span<const TokenId> tokens, std::vector<KvBlockId>* blocks,
+                                     const PrefixKey& salt) {
+  PrefixNode* node = tree_.MakeRoot(salt);
   if (disk_) disk_->BeginWrites();
   bool is_written = disk_.has_value();  // what is without its beginning on disk is of no use there
   for (size_t begin = 0; begin < tokens.size(); begin += kKvBlockTokens) {
@@ -165,7 +167,7 @@ PrefixNode* PrefixCache::StoreBlocks(std::span<const TokenId> tokens, std::vecto
     Insert(*node, part, &block, &node);
     if (is_written && part.size() == kKvBlockTokens) is_written = disk_->WriteBlock(*node);
   }
-  if (!tokens.empty()) tree_.Touch(*node);
+  tree_.Touch(*node);
   return node;
 }
 

@@ -1,6 +1,8 @@
 #pragma once
 // Keys and values of texts that were computed before, for sequences that begin with the same tokens.
 //
+// Every text has a salt, the empty one in general: texts of different salts share nothing.
+//
 //   Plan: tokens -> where a sequence can begin      Begin: share blocks, bring back the window
 //   Store: a sequence's blocks and window -> cache  Allocate: a free block, else the least recently used one
 //
@@ -64,7 +66,7 @@ class PrefixCache {
     WindowSnapshot* snapshot_ = nullptr;  // or null: the window is replayed, or there is nothing before it
   };
   // Requires: at least one token. At least the last one is computed, for its logits.
-  Plan MakePlan(std::span<const TokenId> tokens) const;
+  Plan MakePlan(std::span<const TokenId> tokens, const PrefixKey& salt = {}) const;
   // Adds the blocks of [0, cached_end) to `blocks`, which is empty, and fills the ring. Requires: a block is
   // available beside the shared ones where cached_end cuts one.
   PrefixStart Begin(const Plan& plan, std::span<const TokenId> tokens, KvRingId ring,
@@ -72,10 +74,10 @@ class PrefixCache {
 
   // Remembers a sequence. `blocks` hold the keys of `tokens`; where the cache has a block of the same
   // text, it takes the place of the sequence's own.
-  void Store(std::span<const TokenId> tokens, std::vector<KvBlockId>* blocks);
+  void Store(std::span<const TokenId> tokens, std::vector<KvBlockId>* blocks, const PrefixKey& salt = {});
   // The same, and the window in `ring`, which must be exact and end after `tokens`.
   void StoreWithWindow(std::span<const TokenId> tokens, std::vector<KvBlockId>* blocks, KvRingId ring,
-                       SnapshotKind kind);
+                       SnapshotKind kind, const PrefixKey& salt = {});
 
   // A block for a sequence; gives up the least recently used ones when none is free. kResourceExhausted when
   // sequences use all of them.
@@ -89,10 +91,11 @@ class PrefixCache {
     std::vector<PrefixDiskItem> items;
     size_t next = 0;                // of items
     std::vector<KvBlockId> blocks;  // in use by this
-    PrefixNode* node = nullptr;     // the last of them
+    PrefixNode* node = nullptr;     // of the last of them; null before there are any
+    PrefixKey salt = {};
   };
   // What disk has for a sequence of `tokens` and memory has not; none when that would save nothing.
-  std::optional<Restore> BeginRestore(std::span<const TokenId> tokens);
+  std::optional<Restore> BeginRestore(std::span<const TokenId> tokens, const PrefixKey& salt = {});
   // Reads until `bytes_max` are exceeded. True when nothing is left to read: also after an error, which only
   // means that the rest is computed.
   bool ContinueRestore(Restore& restore, uint64_t bytes_max);
@@ -106,7 +109,7 @@ class PrefixCache {
   const PrefixCacheOptions& options() const { return options_; }
 
   // Any thread: how many of `tokens` a sequence that began now would not compute.
-  uint32_t CachedTokens(std::span<const TokenId> tokens) const;
+  uint32_t CachedTokens(std::span<const TokenId> tokens, const PrefixKey& salt = {}) const;
   // Any thread.
   PrefixCacheStats stats() const;
   // Any thread. Zeros without a tier on disk.
@@ -115,9 +118,10 @@ class PrefixCache {
  private:
   bool is_enabled() const { return memory_ != nullptr && options_.is_enabled; }
   // With mutex_ held:
-  Plan PlanLocked(std::span<const TokenId> tokens) const;
-  void ChooseSnapshot(std::span<const TokenId> tokens, Plan* plan) const;
-  PrefixNode* StoreBlocks(std::span<const TokenId> tokens, std::vector<KvBlockId>* blocks);
+  Plan PlanLocked(std::span<const TokenId> tokens, const PrefixKey& salt) const;
+  void ChooseSnapshot(std::span<const TokenId> tokens, const PrefixKey& salt, Plan* plan) const;
+  PrefixNode* StoreBlocks(std::span<const TokenId> tokens, std::vector<KvBlockId>* blocks,
+                          const PrefixKey& salt);
   void Insert(PrefixNode& parent, std::span<const TokenId> tokens, KvBlockId* block, PrefixNode** node);
   bool TakeRestored(Restore& restore, const PrefixDiskItem& item, std::vector<std::byte> bytes);
   bool TakeRestoredBlock(Restore& restore, const PrefixDiskItem& item, std::span<const std::byte> bytes);

@@ -8,15 +8,16 @@
 
 namespace mimo {
 
-std::optional<PrefixCache::Restore> PrefixCache::BeginRestore(std::span<const TokenId> tokens) {
+std::optional<PrefixCache::Restore> PrefixCache::BeginRestore(std::span<const TokenId> tokens,
+                                                              const PrefixKey& salt) {
   if (!disk_) return std::nullopt;
   const std::lock_guard lock(mutex_);
-  const Plan plan = PlanLocked(tokens);
-  const PrefixTree::Match match = tree_.Find(tokens.first(tokens.size() - 1));
+  const Plan plan = PlanLocked(tokens, salt);
+  const PrefixTree::Match match = tree_.Find(tokens.first(tokens.size() - 1), salt);
   Restore restore;
-  restore.items = disk_->FindMissing(tokens, match, plan.start_.first_position);
+  restore.salt = salt;
+  restore.items = disk_->FindMissing(tokens, salt, match, plan.start_.first_position);
   if (restore.items.empty()) return std::nullopt;
-  restore.node = tree_.root();
   for (PrefixNode* node : match.blocks) {
     blocks_.Share(node->block);
     restore.blocks.push_back(node->block);
@@ -37,7 +38,8 @@ bool PrefixCache::ContinueRestore(Restore& restore, uint64_t bytes_max) {
     const PrefixDiskItem& item = restore.items[restore.next++];
     Result<std::vector<std::byte>> bytes = disk_->Read(item);  // without the lock: others may look things up
     if (!bytes) {
-      LogWarning("{}", bytes.error().message);
+      // Evicted meanwhile, by whatever process, is nothing to complain of.
+      if (bytes.error().code != ErrorCode::kNotFound) LogWarning("{}", bytes.error().message);
       restore.next = restore.items.size();
       break;
     }
@@ -52,14 +54,12 @@ bool PrefixCache::ContinueRestore(Restore& restore, uint64_t bytes_max) {
 bool PrefixCache::TakeRestored(Restore& restore, const PrefixDiskItem& item, std::vector<std::byte> bytes) {
   if (item.kind == CacheEntryKind::kKvBlock) return TakeRestoredBlock(restore, item, bytes);
   PrefixNode* node = restore.node;
+  if (node == nullptr) return true;
   while (node->begin >= item.end()) node = node->parent;
   const bool is_there = WindowSnapshots::At(*node, item.end()) != nullptr;
   if (is_there || node->end() < item.end() || !snapshots_.Fits(bytes.size())) return true;
-  snapshots_.Add({.node = node,
-                  .end = item.end(),
-                  .kind = SnapshotKind::kTurnEnd,
-                  .bytes = std::move(bytes),
-                  .is_on_disk = true});
+  disk_->NoteOnDisk(snapshots_.Add(
+      {.node = node, .end = item.end(), .kind = SnapshotKind::kTurnEnd, .bytes = std::move(bytes)}));
   ++stats_.windows_restored;
   return true;
 }
@@ -70,16 +70,17 @@ bool PrefixCache::TakeRestoredBlock(Restore& restore, const PrefixDiskItem& item
   if (!block) return false;
   restore.blocks.push_back(*block);
   if (!memory_->ImportBlock(bytes, *block)) return false;
-  Insert(*restore.node, item.place.tokens, &restore.blocks.back(), &restore.node);
+  PrefixNode& parent = restore.node == nullptr ? *tree_.MakeRoot(restore.salt) : *restore.node;
+  Insert(parent, item.place.tokens, &restore.blocks.back(), &restore.node);
   PrefixNode& node = *restore.node;
-  if (node.tokens.size() == item.place.tokens.size()) disk_->MarkRead(node, item.key);
+  if (node.tokens.size() == item.place.tokens.size()) disk_->NoteOnDisk(node, item.key);
   ++stats_.blocks_restored;
   return true;
 }
 
 void PrefixCache::EndRestore(Restore& restore) {
   const std::lock_guard lock(mutex_);
-  if (restore.node != nullptr && restore.node->parent != nullptr) tree_.Touch(*restore.node);
+  if (restore.node != nullptr) tree_.Touch(*restore.node);
   for (const KvBlockId block : restore.blocks) blocks_.Release(block);
   restore = {};
 }

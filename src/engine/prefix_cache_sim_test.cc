@@ -78,8 +78,9 @@ class TreeOfRequests {
       requests[i].prompt = RandomPrompt();
       requests[i].max_tokens = random_.Between(1, 90);
       requests[i].ignore_eos = true;
+      if (random_.Between(0, 9) == 0) requests[i].cache_salt = "a";
       requests[i].sampling.seed = random_.Between(0, 1'000'000);
-      const uint32_t forecast = engine.CachedTokens(requests[i].prompt);
+      const uint32_t forecast = engine.CachedTokens(requests[i].prompt, requests[i].cache_salt);
       EXPECT_LT(forecast, requests[i].prompt.size());
       const RequestId id = engine.Submit(requests[i], collectors[i].sink()).value();
       if (random_.Between(0, 7) > 0) continue;

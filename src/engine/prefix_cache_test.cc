@@ -24,9 +24,9 @@ class PrefixCacheTest : public ::testing::Test {
   }
 
   // Begins a sequence, computes it and compares it with a cold run.
-  Run Compute(const Tokens& text) {
+  Run Compute(const Tokens& text, const PrefixKey& salt = {}) {
     Run run{.ring = {next_ring_++ % kNumRings}};
-    run.start = cache_->Begin(cache_->MakePlan(text), text, run.ring, &run.blocks);
+    run.start = cache_->Begin(cache_->MakePlan(text, salt), text, run.ring, &run.blocks);
     while (run.blocks.size() < KvBlocksFor(static_cast<uint32_t>(text.size()))) {
       run.blocks.push_back(cache_->Allocate().value());
     }
@@ -43,9 +43,9 @@ class PrefixCacheTest : public ::testing::Test {
   void Release(const Run& run) { cache_->Release(run.blocks); }
 
   // A whole life; where it began.
-  PrefixStart Serve(const Tokens& text) {
-    Run run = Compute(text);
-    cache_->StoreWithWindow(text, &run.blocks, run.ring, SnapshotKind::kTurnEnd);
+  PrefixStart Serve(const Tokens& text, const PrefixKey& salt = {}) {
+    Run run = Compute(text, salt);
+    cache_->StoreWithWindow(text, &run.blocks, run.ring, SnapshotKind::kTurnEnd, salt);
     Release(run);
     return run.start;
   }
@@ -194,6 +194,22 @@ TEST_F(PrefixCacheTest, AWindowThatIsNotKeptCostsAReplay) {
   Serve(text);
   EXPECT_EQ(cache_->stats().snapshots, 0U);
   EXPECT_EQ(Serve(text + Text(1000, 9)).first_position, 200 - FakeLayers::kReplay);
+}
+
+TEST_F(PrefixCacheTest, TextsOfDifferentSaltsShareNothing) {
+  Make(20);
+  const PrefixKey salt = SaltedPrefixKey("a");
+  const Tokens text = Text(0, 200);
+  EXPECT_EQ(Serve(text, salt).first_position, 0U);
+  EXPECT_EQ(cache_->CachedTokens(text), 0U);
+  EXPECT_EQ(cache_->CachedTokens(text, SaltedPrefixKey("b")), 0U);
+  EXPECT_EQ(Serve(text).first_position, 0U);
+  EXPECT_EQ(Serve(text + Text(1000, 9), salt).first_position, 200U);
+  EXPECT_EQ(Serve(text + Text(2000, 9)).first_position, 200U);
+  // And give way to each other.
+  for (TokenId i = 0; i < 20; ++i) Serve(Text(5000 + i, 200), SaltedPrefixKey(std::to_string(i)));
+  EXPECT_EQ(cache_->CachedTokens(text, salt), 0U);
+  EXPECT_EQ(cache_->num_available(), 20U);
 }
 
 TEST_F(PrefixCacheTest, CachesNothingWhenItIsOff) {

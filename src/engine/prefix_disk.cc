@@ -20,16 +20,18 @@ const PrefixKey& PrefixDisk::KeyOf(PrefixNode& node) {
 }
 
 void PrefixDisk::BeginWrites() {
-  const uint64_t num_evicted = store_->stats().entries_evicted;
-  if (num_evicted != num_evicted_) ++epoch_;
-  num_evicted_ = num_evicted;
+  const uint64_t num_evictions = store_->stats().num_evictions;
+  if (num_evictions != num_evictions_) ++epoch_;
+  num_evictions_ = num_evictions;
 }
 
-void PrefixDisk::MarkRead(PrefixNode& node, const PrefixKey& key) const {
+void PrefixDisk::NoteOnDisk(PrefixNode& node, const PrefixKey& key) const {
   node.key = key;
   node.has_key = true;
   node.disk_epoch = epoch_;
 }
+
+void PrefixDisk::NoteOnDisk(WindowSnapshot& snapshot) const { snapshot.disk_epoch = epoch_; }
 
 bool PrefixDisk::WriteBlock(PrefixNode& node) {
   const PrefixKey& key = KeyOf(node);
@@ -48,23 +50,23 @@ bool PrefixDisk::WriteBlock(PrefixNode& node) {
 }
 
 void PrefixDisk::WriteWindow(WindowSnapshot& snapshot) {
-  if (snapshot.is_on_disk) return;
+  if (snapshot.disk_epoch == epoch_) return;
   PrefixNode& node = *snapshot.node;
   KeyOf(node);
   CacheEntry entry{.kind = CacheEntryKind::kWindowSnapshot,
                    .place = {.parent = node.parent->key, .position = node.begin, .tokens = node.tokens}};
   entry.place.tokens.resize(snapshot.end - node.begin);
   entry.payload = snapshot.bytes;
-  snapshot.is_on_disk = store_->Put(std::move(entry));
+  if (store_->Put(std::move(entry))) NoteOnDisk(snapshot);
 }
 
 void PrefixDisk::Touch(PrefixNode& node) { store_->Touch({CacheEntryKind::kKvBlock, KeyOf(node)}); }
 
-std::vector<PrefixDiskItem> PrefixDisk::FindMissing(std::span<const TokenId> tokens,
+std::vector<PrefixDiskItem> PrefixDisk::FindMissing(std::span<const TokenId> tokens, const PrefixKey& salt,
                                                     const PrefixTree::Match& match, uint32_t first_position) {
   const auto num_tokens = static_cast<uint32_t>(tokens.size());
   std::vector<PrefixDiskItem> items;
-  std::vector<PrefixKey> keys = {PrefixKey()};  // of the whole blocks, from the empty prefix on
+  std::vector<PrefixKey> keys = {salt};  // of the whole blocks, from the empty prefix on
   const auto look_up = [&](CacheEntryKind kind, uint32_t begin, uint32_t end) {
     const auto part = tokens.subspan(begin, end - begin);
     const PrefixKey& parent = keys[begin / kKvBlockTokens];

@@ -41,16 +41,17 @@ class PrefixDisk {
   // now.
   bool WriteBlock(PrefixNode& node);
   void WriteWindow(WindowSnapshot& snapshot);
-  // Notes that the node came from there, by this name.
-  void MarkRead(PrefixNode& node, const PrefixKey& key) const;
+  // Note that it is there, the node by this name.
+  void NoteOnDisk(PrefixNode& node, const PrefixKey& key) const;
+  void NoteOnDisk(WindowSnapshot& snapshot) const;
   // Notes that memory served a text that ends with `node`.
   void Touch(PrefixNode& node);
 
   // What to read, in this order, so that a sequence of `tokens` computes less: the blocks after those of
   // `match`, then perhaps a window. Empty when the disk has nothing that helps. `first_position`: where the
   // sequence begins with what is in memory.
-  std::vector<PrefixDiskItem> FindMissing(std::span<const TokenId> tokens, const PrefixTree::Match& match,
-                                          uint32_t first_position);
+  std::vector<PrefixDiskItem> FindMissing(std::span<const TokenId> tokens, const PrefixKey& salt,
+                                          const PrefixTree::Match& match, uint32_t first_position);
   // Errors as CacheStore::Read.
   Result<std::vector<std::byte>> Read(const PrefixDiskItem& item) const;
 
@@ -62,10 +63,10 @@ class PrefixDisk {
 
   const std::shared_ptr<CacheStore> store_;
   const KvMemory& memory_;
-  // Rises when the store gave entries up: what was there before may be gone, and is looked up again. (What
-  // other processes give up is not noticed: entries written after it are then of no use to anybody.)
+  // Rises when entries were given up, by whatever process: what was there before may be gone, and is looked
+  // up again.
   uint64_t epoch_ = 1;
-  uint64_t num_evicted_ = 0;
+  uint64_t num_evictions_ = 0;
 };
 
 }  // namespace mimo

@@ -6,6 +6,7 @@
 
 #include <fstream>
 
+#include "engine/cache_store_directory.h"
 #include "engine/cache_store_testutil.h"
 #include "engine/fake_layers_testutil.h"
 #include "engine/prefix_cache.h"
@@ -27,14 +28,14 @@ class PrefixDiskTest : public ::testing::Test {
   }
 
   // A whole life; where it began. What is computed must be what a cold run gives.
-  uint32_t Serve(const Tokens& text) {
-    if (auto restore = cache_->BeginRestore(text)) {
+  uint32_t Serve(const Tokens& text, const PrefixKey& salt = {}) {
+    if (auto restore = cache_->BeginRestore(text, salt)) {
       while (!cache_->ContinueRestore(*restore, 1)) {
       }
       cache_->EndRestore(*restore);
     }
     std::vector<KvBlockId> blocks;
-    const PrefixStart start = cache_->Begin(cache_->MakePlan(text), text, {0}, &blocks);
+    const PrefixStart start = cache_->Begin(cache_->MakePlan(text, salt), text, {0}, &blocks);
     while (blocks.size() < KvBlocksFor(static_cast<uint32_t>(text.size()))) {
       blocks.push_back(cache_->Allocate().value());
     }
@@ -44,7 +45,7 @@ class PrefixDiskTest : public ::testing::Test {
                               .cached_end = start.cached_end,
                               .window_begin = start.window_begin};
     EXPECT_EQ(layers_->Run(chunk), FakeLayers::RunCold(text));
-    cache_->StoreWithWindow(text, &blocks, {0}, SnapshotKind::kTurnEnd);
+    cache_->StoreWithWindow(text, &blocks, {0}, SnapshotKind::kTurnEnd, salt);
     cache_->Release(blocks);
     return start.first_position;
   }
@@ -104,6 +105,52 @@ TEST_F(PrefixDiskTest, StopsWhereAnEntryIsDamaged) {
   file.close();
   Start();
   EXPECT_EQ(Serve(turn + Text(1000, 50)), 0U);
+}
+
+TEST_F(PrefixDiskTest, TextsOfDifferentSaltsShareNothing) {
+  const Tokens turn = Text(0, 300);
+  const PrefixKey salt = SaltedPrefixKey("a");
+  EXPECT_EQ(Serve(turn, salt), 0U);
+  EXPECT_EQ(Serve(turn), 0U);
+  EXPECT_EQ(Serve(turn, SaltedPrefixKey("b")), 0U);
+  Start();
+  EXPECT_EQ(Serve(turn + Text(1000, 50), SaltedPrefixKey("c")), 0U);
+  EXPECT_EQ(Serve(turn + Text(1000, 50), salt), 300U);
+  EXPECT_EQ(Serve(turn + Text(1000, 50)), 300U);
+}
+
+TEST_F(PrefixDiskTest, ComputesWhatAnotherProcessEvictedUnderItsHands) {
+  const Tokens turn = Text(0, 300);
+  Serve(turn);
+  Start();  // knows the entries
+  ASSERT_TRUE(PruneCacheDirectory(folder_.path(), {.bytes_max = 0}));
+  EXPECT_EQ(Serve(turn + Text(1000, 50)), 0U);
+  EXPECT_EQ(store_->stats().entries_damaged, 0U);
+}
+
+TEST_F(PrefixDiskTest, ComputesTheRestWhenAnotherProcessEvictsInTheMiddleOfARestore) {
+  const Tokens text = Text(0, 300) + Text(1000, 50);
+  Serve(Text(0, 300));
+  Start();
+  auto restore = cache_->BeginRestore(text);
+  ASSERT_TRUE(restore);
+  EXPECT_FALSE(cache_->ContinueRestore(*restore, 1));
+  EXPECT_FALSE(cache_->ContinueRestore(*restore, 1));
+  ASSERT_TRUE(PruneCacheDirectory(folder_.path(), {.bytes_max = 0}));
+  EXPECT_TRUE(cache_->ContinueRestore(*restore, 1));
+  cache_->EndRestore(*restore);
+  EXPECT_EQ(Serve(text), 128 - FakeLayers::kReplay) << "two blocks came in time";
+}
+
+TEST_F(PrefixDiskTest, WritesAgainWhatAnotherProcessEvicted) {
+  const Tokens turn = Text(0, 300);
+  Serve(turn);
+  store_->Flush();
+  ASSERT_TRUE(PruneCacheDirectory(folder_.path(), {.bytes_max = 0}));
+  store_->Rescan();
+  EXPECT_EQ(Serve(turn + Text(1000, 50)), 300U) << "memory still has it";
+  Start();
+  EXPECT_EQ(Serve(turn + Text(1000, 50) + Text(2000, 9)), 350U);
 }
 
 TEST_F(PrefixDiskTest, ARestoreThatIsGivenUpHoldsNothing) {

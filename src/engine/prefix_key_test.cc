@@ -23,6 +23,18 @@ TEST(PrefixKey, DependsOnAllThatCameBefore) {
   EXPECT_NE(ExtendPrefixKey(first, std::vector<TokenId>{7, 8}), ExtendPrefixKey(first, tokens));
 }
 
+TEST(PrefixKey, TextsOfDifferentSaltsHaveNoneInCommon) {
+  EXPECT_EQ(SaltedPrefixKey(""), PrefixKey());
+  EXPECT_EQ(SaltedPrefixKey("a"), SaltedPrefixKey("a"));
+  EXPECT_NE(SaltedPrefixKey("a"), SaltedPrefixKey("b"));
+  EXPECT_NE(SaltedPrefixKey("a"), PrefixKey());
+  const std::vector<TokenId> tokens = {7, 8, 9};
+  EXPECT_NE(ExtendPrefixKey(SaltedPrefixKey("a"), tokens), ExtendPrefixKey(SaltedPrefixKey("b"), tokens));
+  // A salt that spells out what a prefix is hashed from is not that prefix.
+  const std::string message = std::string(16, '\0') + std::string("\7\0\0\0", 4);
+  EXPECT_NE(SaltedPrefixKey(message), ExtendPrefixKey({}, std::vector<TokenId>{7}));
+}
+
 TEST(PrefixKey, OfManyPrefixesNoTwoAreAlike) {
   std::unordered_set<PrefixKey, PrefixKeyHash> keys;
   PrefixKey key;

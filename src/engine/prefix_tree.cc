@@ -6,11 +6,25 @@
 
 namespace mimo {
 
-PrefixTree::PrefixTree() : root_(std::make_unique<PrefixNode>()) {}
+PrefixTree::PrefixTree() { MakeRoot(); }
 
 // Leaf by leaf: a branch of a million tokens would recurse 16,384 deep.
 PrefixTree::~PrefixTree() {
   while (!leaves_.empty()) Remove(**leaves_.begin());
+}
+
+PrefixNode* PrefixTree::MakeRoot(const PrefixKey& salt) {
+  std::unique_ptr<PrefixNode>& root = roots_[salt];
+  if (root == nullptr) {
+    root = std::make_unique<PrefixNode>();
+    root->key = salt;
+  }
+  return root.get();
+}
+
+PrefixNode* PrefixTree::FindRoot(const PrefixKey& salt) const {
+  const auto found = roots_.find(salt);
+  return found == roots_.end() ? nullptr : found->second.get();
 }
 
 size_t PrefixTree::LowerBound(const Children& children, std::span<const TokenId> tokens) {
@@ -27,10 +41,10 @@ uint32_t PrefixTree::CommonTokens(const PrefixNode& node, std::span<const TokenI
   return static_cast<uint32_t>(differing.first - node.tokens.begin());
 }
 
-PrefixTree::Match PrefixTree::Find(std::span<const TokenId> tokens) const {
+PrefixTree::Match PrefixTree::Find(std::span<const TokenId> tokens, const PrefixKey& salt) const {
   Match match;
-  const PrefixNode* node = root_.get();
-  while (match.num_tokens < tokens.size()) {
+  const PrefixNode* node = FindRoot(salt);
+  while (node != nullptr && match.num_tokens < tokens.size()) {
     const auto rest = tokens.subspan(match.num_tokens);
     const auto key = rest.first(std::min<size_t>(rest.size(), kKvBlockTokens));
     const size_t at = LowerBound(node->children, key);
@@ -106,7 +120,12 @@ void PrefixTree::Remove(PrefixNode& leaf) {
                    [&](const std::unique_ptr<PrefixNode>& child) { return child.get() == &leaf; });
   parent.children.erase(at);
   --num_nodes_;
-  if (parent.children.empty() && parent.parent != nullptr) leaves_.insert(&parent);
+  if (!parent.children.empty()) return;
+  if (parent.parent != nullptr) {
+    leaves_.insert(&parent);
+  } else if (parent.key != PrefixKey()) {
+    roots_.erase(PrefixKey(parent.key));
+  }
 }
 
 }  // namespace mimo

@@ -4,6 +4,8 @@
 //   root - [64 tokens] - [64 tokens] - [23 tokens]
 //                      \ [64 tokens] - ...
 //
+// Texts of different salts (engine/prefix_key.h) have different roots, and so nothing in common.
+//
 // A node is one block of tokens after those of its parents; only the last one of a branch may have fewer than
 // kKvBlockTokens. Nodes that hold runs of blocks (a radix tree in the narrow sense) would save two percent of
 // memory beside the keys and cost splitting and joining.
@@ -15,6 +17,7 @@
 #include <optional>
 #include <set>
 #include <span>
+#include <unordered_map>
 #include <vector>
 
 #include "base/token_id.h"
@@ -51,7 +54,10 @@ class PrefixTree {
   PrefixTree(const PrefixTree&) = delete;
   PrefixTree& operator=(const PrefixTree&) = delete;
 
-  PrefixNode* root() const { return root_.get(); }
+  // Where the texts of a salt begin. MakeRoot: until the last of them is removed, unless it is the empty
+  // salt. FindRoot: null when there are none.
+  PrefixNode* MakeRoot(const PrefixKey& salt = {});
+  PrefixNode* FindRoot(const PrefixKey& salt = {}) const;
   uint32_t num_nodes() const { return num_nodes_; }
 
   // The longest text of the tree that `tokens` begin with: whole blocks, then perhaps the first tokens of
@@ -61,7 +67,7 @@ class PrefixTree {
     PrefixNode* partial = nullptr;  // or null
     uint32_t num_tokens = 0;
   };
-  Match Find(std::span<const TokenId> tokens) const;
+  Match Find(std::span<const TokenId> tokens, const PrefixKey& salt = {}) const;
 
   // Calls visit(node, common) for the children of `parent` that begin as `tokens` do, for `common` >= 1
   // tokens.
@@ -97,7 +103,7 @@ class PrefixTree {
   static size_t LowerBound(const Children& children, std::span<const TokenId> tokens);
   static uint32_t CommonTokens(const PrefixNode& node, std::span<const TokenId> tokens);
 
-  std::unique_ptr<PrefixNode> root_;
+  std::unordered_map<PrefixKey, std::unique_ptr<PrefixNode>, PrefixKeyHash> roots_;  // by salt
   std::set<PrefixNode*, LeastRecentlyUsed> leaves_;
   uint32_t num_nodes_ = 0;  // without the root
   uint64_t next_id_ = 1;

@@ -16,7 +16,7 @@ std::vector<TokenId> Repeat(TokenId token, size_t count) { return std::vector<To
 
 // Inserts a text block by block; the last node.
 PrefixNode* InsertText(PrefixTree& tree, const std::vector<TokenId>& text, uint32_t first_block) {
-  PrefixNode* node = tree.root();
+  PrefixNode* node = tree.MakeRoot();
   for (size_t begin = 0; begin < text.size(); begin += kKvBlockTokens) {
     const auto part = std::span(text).subspan(begin, std::min<size_t>(kKvBlockTokens, text.size() - begin));
     node = tree.Insert(*node, part, {first_block++}).node;
@@ -44,13 +44,13 @@ TEST(PrefixTree, FindsTheLongestCommonText) {
 TEST(PrefixTree, AnUnfinishedBlockGrowsAndNamesTheNewBlock) {
   PrefixTree tree;
   PrefixNode* const node = InsertText(tree, Repeat(1, 10), 5);
-  const PrefixTree::Inserted grown = tree.Insert(*tree.root(), Repeat(1, 12), {6});
+  const PrefixTree::Inserted grown = tree.Insert(*tree.MakeRoot(), Repeat(1, 12), {6});
   EXPECT_EQ(grown.node, node);
   EXPECT_TRUE(grown.took_block);
   EXPECT_EQ(grown.replaced.value().value, 5U);
-  const PrefixTree::Inserted again = tree.Insert(*tree.root(), Repeat(1, 12), {9});
+  const PrefixTree::Inserted again = tree.Insert(*tree.MakeRoot(), Repeat(1, 12), {9});
   EXPECT_FALSE(again.took_block);
-  const PrefixTree::Inserted shorter = tree.Insert(*tree.root(), Repeat(1, 4), {9});
+  const PrefixTree::Inserted shorter = tree.Insert(*tree.MakeRoot(), Repeat(1, 4), {9});
   EXPECT_EQ(shorter.node, node);
   EXPECT_FALSE(shorter.took_block);
   EXPECT_EQ(node->block.value, 6U);
@@ -65,7 +65,7 @@ TEST(PrefixTree, VisitsEveryChildThatBeginsAlike) {
   InsertText(tree, {5}, 3);
   std::map<uint32_t, uint32_t> common_of_block;
   const std::vector<TokenId> text = {1, 2, 4};
-  tree.ForEachAlike(*tree.root(), text, [&](const PrefixNode& node, uint32_t common) {
+  tree.ForEachAlike(*tree.MakeRoot(), text, [&](const PrefixNode& node, uint32_t common) {
     common_of_block[node.block.value] = common;
   });
   EXPECT_EQ(common_of_block, (std::map<uint32_t, uint32_t>{{0, 2}, {1, 2}, {2, 1}}));
@@ -117,6 +117,20 @@ TEST(PrefixTree, EndsALongBranchWithoutRecursion) {
   std::iota(text.begin(), text.end(), 0);
   InsertText(tree, text, 0);
   EXPECT_EQ(tree.Find(text).num_tokens, text.size());
+}
+
+TEST(PrefixTree, ARootLastsAsLongAsItHasTexts) {
+  PrefixTree tree;
+  const PrefixKey salt = SaltedPrefixKey("a");
+  const std::vector<TokenId> text = {1, 2, 3};
+  EXPECT_EQ(tree.FindRoot(salt), nullptr);
+  PrefixNode* const node = tree.Insert(*tree.MakeRoot(salt), text, {0}).node;
+  EXPECT_EQ(tree.Find(text).num_tokens, 0U);
+  EXPECT_EQ(tree.Find(text, salt).num_tokens, 3U);
+  EXPECT_EQ(tree.FindRoot(salt), node->parent);
+  tree.Remove(*node);
+  EXPECT_EQ(tree.FindRoot(salt), nullptr);
+  EXPECT_NE(tree.FindRoot(), nullptr);
 }
 
 }  // namespace

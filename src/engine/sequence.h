@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/token_id.h"
+#include "engine/prefix_key.h"
 #include "engine/prefix_start.h"
 #include "model/kv_storage.h"
 
@@ -16,6 +17,7 @@ struct OwnerAccount;
 struct Sequence {
   uint64_t id = 0;
   std::vector<TokenId> tokens = {};  // prompt and output; the caller appends after a step that sampled
+  PrefixKey cache_salt = {};         // texts of different salts share nothing in the prefix cache
   std::string owner = {};            // who is served: fair shares are between owners
   int32_t priority = 0;              // higher ones go first
 

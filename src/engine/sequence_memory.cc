@@ -15,7 +15,7 @@ SequenceMemory::SequenceMemory(uint32_t num_rings, uint32_t num_blocks, KvMemory
 
 bool SequenceMemory::Fits(const Sequence& sequence, uint32_t spare_blocks, const Freed& freed) const {
   if (free_rings_.size() + freed.rings == 0) return false;
-  const PrefixCache::Plan plan = cache_.MakePlan(sequence.tokens);
+  const PrefixCache::Plan plan = cache_.MakePlan(sequence.tokens, sequence.cache_salt);
   const uint32_t num_idle = plan.num_idle_blocks();
   const uint32_t num_in_use = plan.num_shared_blocks() - num_idle;
   // Those it would share can neither be given up for it, nor be counted as freed by others who share them.
@@ -35,7 +35,7 @@ void SequenceMemory::Admit(Sequence& sequence) {
   sequence.ring = free_rings_.back();
   free_rings_.pop_back();
   sequence.is_running = true;
-  const PrefixCache::Plan plan = cache_.MakePlan(sequence.tokens);
+  const PrefixCache::Plan plan = cache_.MakePlan(sequence.tokens, sequence.cache_salt);
   sequence.start = cache_.Begin(plan, sequence.tokens, sequence.ring, &sequence.blocks);
   sequence.num_computed = sequence.start.first_position;
   sequence.num_stored = sequence.num_computed;
@@ -65,7 +65,7 @@ void SequenceMemory::Store(Sequence& sequence, SnapshotKind kind) {
   if (!is_caching_) return;
   if (HasWholeWindow(sequence)) {
     const auto tokens = std::span<const TokenId>(sequence.tokens).first(sequence.num_computed);
-    cache_.StoreWithWindow(tokens, &sequence.blocks, sequence.ring, kind);
+    cache_.StoreWithWindow(tokens, &sequence.blocks, sequence.ring, kind, sequence.cache_salt);
   }
   sequence.num_stored = sequence.num_computed;
 }

@@ -25,7 +25,7 @@ struct WindowSnapshot {
   SnapshotKind kind = SnapshotKind::kOnTheWay;
   uint64_t last_used = 0;
   std::vector<std::byte> bytes = {};
-  bool is_on_disk = false;
+  uint64_t disk_epoch = 0;  // PrefixDisk's: when it was last known to be on disk
 };
 
 // Not thread-safe.

@@ -24,7 +24,7 @@ class WindowSnapshotsTest : public ::testing::Test {
 };
 
 TEST_F(WindowSnapshotsTest, StayInTheirBudget) {
-  PrefixNode& node = AddNode(*tree_.root(), 1);
+  PrefixNode& node = AddNode(*tree_.MakeRoot(), 1);
   for (uint32_t end = 1; end <= 10; ++end) Add(node, end, SnapshotKind::kTurnEnd);
   EXPECT_EQ(snapshots_.size(), 3U);
   EXPECT_EQ(snapshots_.bytes(), 3 * kBytes);
@@ -35,7 +35,7 @@ TEST_F(WindowSnapshotsTest, StayInTheirBudget) {
 }
 
 TEST_F(WindowSnapshotsTest, GiveUpThoseOnTheWayBeforeThoseAtTurnEnds) {
-  PrefixNode& first = AddNode(*tree_.root(), 1);
+  PrefixNode& first = AddNode(*tree_.MakeRoot(), 1);
   PrefixNode& second = AddNode(first, 2);
   Add(first, 10, SnapshotKind::kTurnEnd);
   Add(first, 20, SnapshotKind::kOnTheWay);
@@ -46,9 +46,9 @@ TEST_F(WindowSnapshotsTest, GiveUpThoseOnTheWayBeforeThoseAtTurnEnds) {
 }
 
 TEST_F(WindowSnapshotsTest, KeepTheLastOfABranchLongest) {
-  PrefixNode& first = AddNode(*tree_.root(), 1);
+  PrefixNode& first = AddNode(*tree_.MakeRoot(), 1);
   PrefixNode& branch = AddNode(first, 2);
-  PrefixNode& other = AddNode(*tree_.root(), 3);
+  PrefixNode& other = AddNode(*tree_.MakeRoot(), 3);
   Add(branch, 100, SnapshotKind::kOnTheWay);
   Add(first, 30, SnapshotKind::kTurnEnd);
   Add(first, 60, SnapshotKind::kTurnEnd);
@@ -61,7 +61,7 @@ TEST_F(WindowSnapshotsTest, KeepTheLastOfABranchLongest) {
 }
 
 TEST_F(WindowSnapshotsTest, KeepWhatWasUsed) {
-  PrefixNode& node = AddNode(*tree_.root(), 1);
+  PrefixNode& node = AddNode(*tree_.MakeRoot(), 1);
   for (const uint32_t end : {10U, 20U, 30U}) Add(node, end, SnapshotKind::kTurnEnd);
   snapshots_.Touch(*WindowSnapshots::At(node, 10));
   Add(node, 40, SnapshotKind::kTurnEnd);

@@ -59,6 +59,7 @@ ChatCompletion ReadOptions(JsonFields& fields, const RequestedModel& requested) 
   result.generation.stop_strings = ReadStopStrings(fields, "stop");
   result.generation.stop_token_ids = ReadStopTokenIds(fields);
   result.generation.priority = ReadPriority(fields);
+  result.generation.cache_salt = ReadCacheSalt(fields);
   result.generation.ignore_eos = fields.Bool("ignore_eos").value_or(false);
   if (fields.Any("messages") == nullptr) fields.Fail("messages", "is missing");
   return result;

@@ -261,6 +261,23 @@ TEST_F(ChatCompletionsTest, AModelWithoutToolsCannotOpenACall) {
   EXPECT_EQ(banned, (std::vector<std::vector<TokenId>>{marker, marker, marker, {}}));
 }
 
+TEST_F(ChatCompletionsTest, PassesTheCacheSaltOn) {
+  AnswerWith({"ok"});
+
+  EXPECT_EQ(Chat(R"("cache_salt":"a")").status, 200);
+  EXPECT_EQ(Chat(R"("cache_salt":null)").status, 200);
+  EXPECT_EQ(Post("/v1/completions", R"({"prompt":"x","cache_salt":"b"})").status, 200);
+  const ClientReply empty = Chat(R"("cache_salt":"")");
+
+  const auto requests = engine_->requests();
+  ASSERT_EQ(requests.size(), 3U);
+  EXPECT_EQ(requests[0].cache_salt, "a");
+  EXPECT_EQ(requests[1].cache_salt, "");
+  EXPECT_EQ(requests[2].cache_salt, "b");
+  EXPECT_EQ(empty.status, 400);
+  EXPECT_EQ(empty.json()["error"]["param"], "cache_salt");
+}
+
 TEST_F(ChatCompletionsTest, ControlTokensInAMessageStayText) {
   AnswerWith({"ok"});
   ASSERT_EQ(Chat().status, 200);

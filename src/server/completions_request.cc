@@ -137,6 +137,7 @@ ApiResult<TextCompletion> ParseTextCompletion(const Json& body, const ServedMode
   generation.stop_strings = ReadStopStrings(fields, "stop");
   generation.stop_token_ids = ReadStopTokenIds(fields);
   generation.priority = ReadPriority(fields);
+  generation.cache_salt = ReadCacheSalt(fields);
   generation.ignore_eos = fields.Bool("ignore_eos").value_or(false);
   const OutputFormat format = ReadOutputFormat(fields);
   if (fields.error()) return tl::unexpected(*fields.error());

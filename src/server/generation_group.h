@@ -41,6 +41,7 @@ class GenerationGroup {
 
   // The next event, or nothing when none comes within `wait`. One thread only.
   std::optional<Item> Next(std::chrono::milliseconds wait);
+  size_t num_requests() const { return ids_.size(); }
   // True once the last event of every request has been taken.
   bool finished() const { return num_finished_ == ids_.size(); }
   void Cancel(uint32_t index);

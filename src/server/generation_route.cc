@@ -53,7 +53,10 @@ void Remember(const ServedModel& model, const GenerationEvent& event, SampledRep
   for (const SampledToken& token : event.tokens) tokens.push_back(token.token);
   reply->Add(event.text, tokens);
   if (event.finish == FinishReason::kStop && event.stop_string.empty()) {
-    reply->Remember(model.chat_template, *model.tokenizer, *model.sampled_turns);
+    std::optional<SampledTurn> turn = reply->Turn(model.chat_template, *model.tokenizer);
+    if (!turn) return;
+    if (model.sampled_turns_file != nullptr) return model.sampled_turns_file->Keep(*std::move(turn));
+    model.sampled_turns->Remember(*std::move(turn));
   }
 }
 
@@ -172,8 +175,10 @@ ApiResult<void> SetConversation(ChatRequest chat, const ReplyShape& shape, const
   std::vector<ToolDefinition> tools = OfferedTools(chat);
   const Result<RenderedPrompt> prompt = model.chat_template.RenderPrompt(chat);
   if (!prompt) return tl::unexpected(WithParamFromMessage(ToApiError(prompt.error())));
-  job->generation.prompt = EncodePrompt(*model.tokenizer, *prompt, model.sampled_turns.get());
-  job->reply_place = PlaceOfReply(*model.tokenizer, *prompt);
+  if (model.sampled_turns_file != nullptr) model.sampled_turns_file->ReadNew();
+  const std::string_view salt = job->generation.cache_salt;
+  job->generation.prompt = EncodePrompt(*model.tokenizer, *prompt, model.sampled_turns.get(), salt);
+  job->reply_place = PlaceOfReply(*model.tokenizer, *prompt, salt);
   const bool starts_in_reasoning = model.chat_template.StartsInReasoning(chat);
   const ReplyStart start = starts_in_reasoning ? ReplyStart::kReasoning
                            : thinks            ? ReplyStart::kModelDecides
@@ -216,10 +221,10 @@ HttpReply RunGeneration(GenerationJob job, std::unique_ptr<ReplyFormat> format,
                         const GenerationRoute& route) {
   if (route.meter != nullptr) TellMeter(job, route.model, *route.meter);
   std::vector<GenerationRequest> requests = job.EngineRequests();
-  const size_t num_requests = requests.size();
   GenerationUsage usage;
   usage.prompt_tokens = static_cast<uint32_t>(requests.front().prompt.size());
-  usage.cached_tokens = route.model.engine->CachedTokens(requests.front().prompt);
+  usage.cached_tokens =
+      route.model.engine->CachedTokens(requests.front().prompt, requests.front().cache_salt);
   auto group = GenerationGroup::Start(*route.model.engine, std::move(requests), route.meter);
   if (!group) return format->Refuse(WithParamFromMessage(ToApiError(group.error())));
 
@@ -232,7 +237,7 @@ HttpReply RunGeneration(GenerationJob job, std::unique_ptr<ReplyFormat> format,
                                                                        .readers = {},
                                                                        .sampled = {},
                                                                        .usage_at_start = usage});
-  for (size_t index = 0; index < num_requests; ++index) {
+  for (size_t index = 0; index < running->group->num_requests(); ++index) {
     running->readers.emplace_back(job.parser, job.parallel_tool_calls, *route.model.tokenizer);
     if (job.reply_place) running->sampled.emplace_back(*job.reply_place, job.parser);
   }

@@ -79,6 +79,7 @@ MessagesRequest ReadOptions(JsonFields& fields, const RequestedModel& requested)
   request.generation.max_tokens = static_cast<uint32_t>(
       fields.Integer("max_tokens", 1, kMax).value_or(requested.defaults.max_tokens.value_or(0)));
   request.generation.priority = ReadPriority(fields);
+  request.generation.cache_salt = ReadCacheSalt(fields);
   if (const Json* thinking = fields.Object("thinking")) {
     JsonFields thinking_fields(*thinking, "thinking.");
     request.shows_thinking = thinking_fields.String("display").value_or("") != "omitted";

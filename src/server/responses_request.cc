@@ -112,6 +112,7 @@ ResponsesRequest ReadOptions(JsonFields& fields, const RequestedModel& requested
   request.generation.max_tokens = static_cast<uint32_t>(
       fields.Integer("max_output_tokens", 1, kMax).value_or(requested.defaults.max_tokens.value_or(0)));
   request.generation.priority = ReadPriority(fields);
+  request.generation.cache_salt = ReadCacheSalt(fields);
   ReadIncludes(fields, &request);
   return request;
 }

@@ -104,6 +104,12 @@ std::vector<TokenId> ReadStopTokenIds(JsonFields& fields) {
   return result;
 }
 
+std::string ReadCacheSalt(JsonFields& fields) {
+  std::optional<std::string> salt = fields.String("cache_salt");
+  if (salt && salt->empty()) fields.Fail("cache_salt", "must not be empty");
+  return std::move(salt).value_or("");
+}
+
 int32_t ReadPriority(JsonFields& fields) {
   constexpr int64_t kMax = std::numeric_limits<int32_t>::max();
   return static_cast<int32_t>(-fields.Integer("priority", -kMax, kMax).value_or(0));

@@ -27,5 +27,7 @@ std::vector<TokenId> ReadStopTokenIds(JsonFields& fields);
 
 // "priority", a field of vLLM's: lower ones go first there, and 0 is the default. As the engine counts it.
 int32_t ReadPriority(JsonFields& fields);
+// "cache_salt", a field of vLLM's too: the prefix cache is shared only between requests with the same one.
+std::string ReadCacheSalt(JsonFields& fields);
 
 }  // namespace mimo

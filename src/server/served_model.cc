@@ -63,6 +63,15 @@ std::optional<RequestedModel> FindWithThinkingSuffix(const ServedModel& model, c
 
 }  // namespace
 
+void KeepSampledTurns(const Engine& engine, uint64_t cache_bytes_max, ServedModel* model) {
+  constexpr uint64_t kShareOfCache = 32;
+  std::string folder = engine.cache_folder();
+  if (folder.empty()) return;
+  model->sampled_turns_file = std::make_unique<SampledTurnsFile>(
+      std::move(folder), std::min<uint64_t>(kSampledTurnsBytesMax, cache_bytes_max / kShareOfCache),
+      *model->sampled_turns);
+}
+
 ApiResult<RequestedModel> FindModel(const ServedModel& model, std::string_view requested) {
   if (requested.empty()) return RequestedModel{.name = model.id, .defaults = model.defaults};
   const std::string name = ComparableModelName(requested);

@@ -9,6 +9,7 @@
 
 #include "base/json.h"
 #include "engine/engine.h"
+#include "engine/sampled_turns_file.h"
 #include "server/api_error.h"
 #include "server/grammar_cache.h"
 #include "server/model_alias.h"
@@ -29,6 +30,9 @@ struct ChatPolicy {
   bool reasoning_field = false;
 };
 
+// Some ten thousand turns of an agent.
+constexpr size_t kSampledTurnsBytesMax = size_t{64} << 20;
+
 struct ServedModel {
   std::string id;                   // "mimo-v2-flash"
   std::vector<ModelAlias> aliases;  // further names, such as "XiaomiMiMo/MiMo-V2-Flash" or "claude-*"
@@ -39,11 +43,15 @@ struct ServedModel {
   ChatPolicy policy;
   std::vector<TokenId> tool_call_openers;  // ToolCallOpeners of the tokenizer; ApiServer::SetModel fills it
   std::unique_ptr<const Tokenizer> tokenizer;
-  // Some ten thousand turns of an agent.
-  std::unique_ptr<SampledTurns> sampled_turns = std::make_unique<SampledTurns>(size_t{64} << 20);
+  std::unique_ptr<SampledTurns> sampled_turns = std::make_unique<SampledTurns>(kSampledTurnsBytesMax);
+  std::unique_ptr<SampledTurnsFile> sampled_turns_file;  // null: they do not outlive the process
   std::unique_ptr<Engine> engine;  // after the tokenizer: it is destroyed first and uses it until then
   std::unique_ptr<GrammarCache> grammars = std::make_unique<GrammarCache>();
 };
+
+// From now on turns as sampled outlive the process, where the engine's prefix cache does. They take a small
+// share of what it may take on disk.
+void KeepSampledTurns(const Engine& engine, uint64_t cache_bytes_max, ServedModel* model);
 
 // The model as a request names it.
 struct RequestedModel {

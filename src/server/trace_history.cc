@@ -43,7 +43,9 @@ void TraceHistory::AddReply(size_t turn, TraceReply reply) {
   if (!reply.is_stopped) return;
   SampledReply sampled(reply_place_, options);
   sampled.Add(reply.text, replies_[turn].tokens);
-  sampled.Remember(chat_template_, *tokenizer_, sampled_);
+  if (auto turn_as_sampled = sampled.Turn(chat_template_, *tokenizer_)) {
+    sampled_.Remember(*std::move(turn_as_sampled));
+  }
 }
 
 // The turns that `turn` continues, from the first one, and itself.

@@ -52,11 +52,12 @@ class PromptEncoder {
 }  // namespace
 
 std::vector<TokenId> EncodePrompt(const Tokenizer& tokenizer, const RenderedPrompt& prompt,
-                                  SampledTurns* sampled) {
+                                  SampledTurns* sampled, std::string_view salt) {
   PromptEncoder encoder(tokenizer, prompt);
   if (sampled == nullptr) return std::move(encoder).Finish();
   const std::string_view text = prompt.text;
   TextHash before;
+  before.Append(salt);
   size_t hashed = 0;
   for (const TextRange& turn : prompt.assistant_turns) {
     before.Append(text.substr(hashed, turn.begin - hashed));
@@ -69,9 +70,10 @@ std::vector<TokenId> EncodePrompt(const Tokenizer& tokenizer, const RenderedProm
   return std::move(encoder).Finish();
 }
 
-ReplyPlace PlaceOfReply(const Tokenizer& tokenizer, const RenderedPrompt& prompt) {
+ReplyPlace PlaceOfReply(const Tokenizer& tokenizer, const RenderedPrompt& prompt, std::string_view salt) {
   const std::string_view text = prompt.text;
   TextHash before;
+  before.Append(salt);
   before.Append(text.substr(0, prompt.reply_begin));
   return {.before = before.value(),
           .opening = tokenizer.Encode(text.substr(prompt.reply_begin), AddedTokens::kParse)};

@@ -1,6 +1,7 @@
 #pragma once
 // A reply on its way into SampledTurns.
 
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -26,9 +27,8 @@ class SampledReply {
   // What was generated: its text, and the tokens with the one that ended it.
   void Add(std::string_view text, std::span<const TokenId> tokens);
 
-  // Remembers the reply as the turn that a client makes of it. Only one that the model ended itself is a
-  // turn; of others nothing is remembered.
-  void Remember(const ChatTemplate& chat_template, const Tokenizer& tokenizer, SampledTurns& turns) const;
+  // The turn that a client makes of the reply. Only one that the model ended itself is a turn.
+  std::optional<SampledTurn> Turn(const ChatTemplate& chat_template, const Tokenizer& tokenizer) const;
 
  private:
   const ReplyPlace place_;

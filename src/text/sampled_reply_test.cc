@@ -74,7 +74,9 @@ TEST_P(SampledReplyTest, StandsInTheNextPromptAsItWasSampled) {
   const std::vector<TokenId> sampled = ByteByByte(std::string(GetParam().reply) + "<|im_end|>");
   SampledReply reply(PlaceOfReply(tokenizer, prompt), parser);
   reply.Add(GetParam().reply, sampled);
-  reply.Remember(chat_template, tokenizer, turns);
+  std::optional<SampledTurn> turn = reply.Turn(chat_template, tokenizer);
+  ASSERT_TRUE(turn);
+  turns.Remember(*std::move(turn));
   expected.insert(expected.end(), sampled.begin(), sampled.end());
 
   Json next = {{"messages", Json::array()}};
@@ -108,14 +110,12 @@ INSTANTIATE_TEST_SUITE_P(
              "\"Rome\"]</parameter></function></tool_call>"},
         Case{ChatTemplateKind::kMimoV26, false, "It is <b>cold</b> in Oslo.\n"}));
 
-TEST(SampledReply, RemembersNothingOfAReplyThatWasCutShort) {
+TEST(SampledReply, IsNoTurnWhenItWasCutShort) {
   const ChatTemplate chat_template(ChatTemplateKind::kMimoV26);
   const RenderedPrompt prompt = chat_template.RenderPrompt(Conversation()).value();
-  SampledTurns turns(1 << 20);
   SampledReply reply(PlaceOfReply(BuiltinTokenizer(), prompt), {});
   reply.Add("It is", ByteByByte("It is"));
-  reply.Remember(chat_template, BuiltinTokenizer(), turns);
-  EXPECT_EQ(turns.bytes(), 0U);
+  EXPECT_FALSE(reply.Turn(chat_template, BuiltinTokenizer()));
 }
 
 }  // namespace

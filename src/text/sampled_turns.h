@@ -31,32 +31,36 @@ class TextHash {
   uint64_t value_ = 0;
 };
 
+struct SampledTurn {
+  uint64_t before = 0;  // hash of the rendered conversation up to it
+  std::string text;     // as a template renders it
+  std::vector<TokenId> tokens;
+
+  // Of memory, about.
+  size_t bytes() const { return sizeof(SampledTurn) + text.size() + tokens.size() * sizeof(TokenId); }
+};
+
 // Thread-safe.
 class SampledTurns {
  public:
   // What was not used for longest is forgotten when `bytes_max` are exceeded.
   explicit SampledTurns(size_t bytes_max) : bytes_max_(bytes_max) {}
 
-  // `turn`: as a template renders it. `before`: the hash of the rendered conversation up to it. One hash that
-  // two conversations share does no harm: the turn's text is compared.
-  void Remember(uint64_t before, std::string_view turn, std::vector<TokenId> tokens);
+  // One hash that two conversations share does no harm: the turn's text is compared.
+  void Remember(SampledTurn turn);
   // The tokens of the turn, or none where it is not known.
-  std::vector<TokenId> Find(uint64_t before, std::string_view turn);
+  std::vector<TokenId> Find(uint64_t before, std::string_view text);
+
+  // The turns that were used last, the most recent first, as many as `bytes_max` hold.
+  std::vector<SampledTurn> Newest(size_t bytes_max) const;
 
   size_t bytes() const;
 
  private:
-  struct Entry {
-    uint64_t before = 0;
-    std::string turn;
-    std::vector<TokenId> tokens;
+  using Entries = std::list<SampledTurn>;
 
-    size_t bytes() const { return sizeof(Entry) + turn.size() + tokens.size() * sizeof(TokenId); }
-  };
-  using Entries = std::list<Entry>;
-
-  static uint64_t KeyOf(uint64_t before, std::string_view turn);
-  Entries::iterator FindEntry(uint64_t before, std::string_view turn);  // with mutex_ held
+  static uint64_t KeyOf(uint64_t before, std::string_view text);
+  Entries::iterator FindEntry(uint64_t before, std::string_view text);  // with mutex_ held
   void ForgetOldest();
 
   const size_t bytes_max_;

@@ -40,10 +40,11 @@ class ForcedEngine final : public Engine {
   const ModelConfig& config() const override { return engine_->config(); }
   Status Health() const override { return engine_->Health(); }
   Load load() const override { return engine_->load(); }
-  uint32_t CachedTokens(std::span<const TokenId> prompt) const override {
-    return engine_->CachedTokens(prompt);
+  uint32_t CachedTokens(std::span<const TokenId> prompt, std::string_view cache_salt) const override {
+    return engine_->CachedTokens(prompt, cache_salt);
   }
 
+  std::string cache_folder() const override { return engine_->cache_folder(); }
  private:
   const std::unique_ptr<Engine> engine_;
   const Tokenizer& tokenizer_;
