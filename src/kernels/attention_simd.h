@@ -14,131 +14,14 @@
 #include <cmath>
 #include <cstddef>
 #include <limits>
-#include <type_traits>
 #include <utility>
 
 #include "base/number_formats.h"
 #include "kernels/attention.h"
-#include "kernels/block_layouts.h"
+#include "kernels/attention_tiles.h"
 
 namespace mimo {
 namespace {
-
-inline Float16 LoadElements(const float* p) { return Simd::Load(p); }
-inline Float16 LoadElements(const Bf16* p) { return Simd::FromBf16(p); }
-
-inline Float16 BlockScale(const std::byte* scale) {
-  uint16_t bits = 0;
-  std::memcpy(&bits, scale, sizeof(bits));
-  return Simd::Broadcast(FromFp16Bits(bits));
-}
-
-// Write the 32 columns of the block at `at`. scale * code in float32 is exact: 11 bits times 8.
-template <typename Block>
-void DecodeBlock(const std::byte* at, float* out);
-
-template <>
-inline void DecodeBlock<BlockQ80>(const std::byte* at, float* out) {
-  const std::byte* const codes = at + offsetof(BlockQ80, codes);
-  const Float16 scale = BlockScale(at + offsetof(BlockQ80, scale));
-  Simd::Store(out, Simd::Multiply(scale, FromInt8(codes)));
-  Simd::Store(out + kLanes, Simd::Multiply(scale, FromInt8(codes + kLanes)));
-}
-
-template <>
-inline void DecodeBlock<BlockQ40>(const std::byte* at, float* out) {
-  const TwoFloat16 codes = FromNibbles(at + offsetof(BlockQ40, codes));
-  const Float16 scale = BlockScale(at + offsetof(BlockQ40, scale));
-  Simd::Store(out, Simd::Multiply(scale, codes.first));
-  Simd::Store(out + kLanes, Simd::Multiply(scale, codes.second));
-}
-
-// Writes PaddedDim(dim) floats.
-template <typename Stored>
-void DecodeRow(const std::byte* row, uint32_t dim, float* out) {
-  if constexpr (std::is_same_v<Stored, BlockQ80> || std::is_same_v<Stored, BlockQ40>) {
-    for (uint32_t d = 0; d < dim; d += 32, row += sizeof(Stored)) DecodeBlock<Stored>(row, out + d);
-  } else {
-    const auto* const elements = reinterpret_cast<const Stored*>(row);
-    for (uint32_t d = 0; d < dim; ++d) out[d] = ToFloat(elements[d]);
-    std::fill(out + dim, out + PaddedDim(dim), 0.0F);
-  }
-}
-
-// Pointers by position % kAttentionTile.
-template <typename Element>
-struct KeyTile {
-  const Element* k[kAttentionTile];
-  const Element* v[kAttentionTile];
-  uint32_t base = 0;   // a multiple of kAttentionTile
-  uint32_t begin = 0;  // positions that are there: [begin, end)
-  uint32_t end = 0;
-};
-
-// Whether the products read keys and values where they are stored, converting them as they load them, or
-// decoded to float32.
-enum class RowSource : uint8_t { kInPlace, kDecoded };
-
-template <typename Stored, RowSource kSource>
-using TileElement = std::conditional_t<kSource == RowSource::kInPlace, Stored, float>;
-
-// Walks the spans, a tile at a time.
-template <typename Stored, RowSource kSource>
-class TileReader {
- public:
-  using Element = TileElement<Stored, kSource>;
-
-  // `decoded`: room for the keys and values of a tile in float32.
-  TileReader(const AttentionArgs& args, float* decoded)
-      : args_(args),
-        decoded_k_(decoded),
-        decoded_v_(decoded + size_t{kAttentionTile} * PaddedDim(args.head_dim)),
-        k_bytes_(KvRowBytes(args.element, args.head_dim)),
-        v_bytes_(KvRowBytes(args.element, args.v_head_dim)),
-        position_(args.first_key) {}
-
-  // False at the end.
-  bool Next(KeyTile<Element>* tile) {
-    tile->base = position_ / kAttentionTile * kAttentionTile;
-    tile->begin = position_;
-    while (span_ < args_.spans.size() && position_ < tile->base + kAttentionTile) {
-      const KeySpan& span = args_.spans[span_];
-      for (; at_ < span.count && position_ < tile->base + kAttentionTile; ++at_, ++position_) {
-        const uint32_t i = position_ - tile->base;
-        tile->k[i] =
-            Row(span.k, k_bytes_, args_.head_dim, decoded_k_ + size_t{i} * PaddedDim(args_.head_dim));
-        tile->v[i] =
-            Row(span.v, v_bytes_, args_.v_head_dim, decoded_v_ + size_t{i} * PaddedDim(args_.v_head_dim));
-      }
-      if (at_ == span.count) {
-        ++span_;
-        at_ = 0;
-      }
-    }
-    tile->end = position_;
-    return tile->end > tile->begin;
-  }
-
- private:
-  const Element* Row(const void* rows, size_t row_bytes, uint32_t dim, float* decoded) const {
-    const std::byte* const row = static_cast<const std::byte*>(rows) + size_t{at_} * row_bytes;
-    if constexpr (kSource == RowSource::kInPlace) {
-      return reinterpret_cast<const Element*>(row);
-    } else {
-      DecodeRow<Stored>(row, dim, decoded);
-      return decoded;
-    }
-  }
-
-  const AttentionArgs& args_;
-  float* const decoded_k_;
-  float* const decoded_v_;
-  const size_t k_bytes_;
-  const size_t v_bytes_;
-  size_t span_ = 0;
-  uint32_t at_ = 0;  // in the span
-  uint32_t position_;
-};
 
 // Sums that stay in registers, and how many rows share a load.
 constexpr uint32_t kSumsAtOnce = Simd::kTileRows * Simd::kTileTokens;
@@ -152,6 +35,10 @@ struct RowBlock {
   uint32_t begin = 0;
   uint32_t end = 0;
 };
+
+inline const float* QueryRow(const AttentionArgs& args, uint32_t row) {
+  return args.q + row / args.num_heads * args.q_stride + size_t{row % args.num_heads} * args.head_dim;
+}
 
 // Calls f.operator()<kRows>(row) for groups of rows that together are [0, count).
 template <typename F>
@@ -174,6 +61,9 @@ template <uint32_t kCount, typename F>
   }
   (std::make_integer_sequence<uint32_t, kCount>());
 }
+
+inline Float16 LoadElements(const float* p) { return Simd::Load(p); }
+inline Float16 LoadElements(const Bf16* p) { return Simd::FromBf16(p); }
 
 // scores[i][r] = q_r . keys[i], for the first `count` of kSumsAtOnce / kRows keys; what stands after them may
 // be overwritten.
@@ -249,39 +139,32 @@ void AddValues(const ValueSums& args, const Element* const* v, size_t d) {
   });
 }
 
+// Products in float32. Elements are converted as they are loaded.
 template <typename Stored, RowSource kSource>
-class PieceAttention {
+class FloatProducts {
  public:
-  using Element = TileElement<Stored, kSource>;
+  using Reader = TileReader<Stored, kSource>;
+  using Element = typename Reader::Element;
+  using Tile = KeyTile<Element>;
 
-  explicit PieceAttention(const AttentionArgs& args)
+  // `scores`: of one block of rows, [kAttentionTile + 2][kAttentionBlockRows]. `scratch`: for all rows.
+  FloatProducts(const AttentionArgs& args, float* scores, float* scratch)
       : args_(args),
         rows_(args.num_tokens * args.num_heads),
         dim_(PaddedDim(args.head_dim)),
         v_dim_(PaddedDim(args.v_head_dim)),
-        scores_(args.scratch),
-        queries_(scores_ + kAttentionScoresFloats) {}
+        scores_(scores),
+        queries_(scratch) {}
 
-  void Run() {
-    PackQueries();
-    std::fill_n(args_.partial.values, size_t{rows_} * v_dim_, 0.0F);
-    std::fill_n(args_.partial.maxima, rows_, std::numeric_limits<float>::lowest());
-    std::fill_n(args_.partial.denominators, rows_, 0.0F);
+  Reader MakeReader() const {
     const uint32_t blocks = (rows_ + kAttentionBlockRows - 1) / kAttentionBlockRows;
-    TileReader<Stored, kSource> reader(args_, queries_ + size_t{blocks} * BlockFloats());
-    while (reader.Next(&tile_)) {
-      for (uint32_t row = 0; row < rows_; row += kAttentionBlockRows) AttendBlock(row);
-    }
+    return Reader(args_, queries_ + size_t{blocks} * BlockFloats());
   }
-
- private:
-  size_t BlockFloats() const { return size_t{kAttentionBlockRows} * dim_; }
 
   // Rows of a block side by side, times the scale: the products then step through memory in one stream.
   void PackQueries() {
     for (uint32_t row = 0; row < rows_; ++row) {
-      const float* const q =
-          args_.q + row / args_.num_heads * args_.q_stride + size_t{row % args_.num_heads} * args_.head_dim;
+      const float* const q = QueryRow(args_, row);
       float* const out =
           queries_ + row / kAttentionBlockRows * BlockFloats() + size_t{row % kAttentionBlockRows} * kLanes;
       for (uint32_t d = 0; d < dim_; ++d) {
@@ -291,6 +174,73 @@ class PieceAttention {
     }
   }
 
+  // The scores of kRows rows of the block, `row` on, and the keys that it sees.
+  template <uint32_t kRows>
+  void Score(const RowBlock& block, uint32_t row, const Tile& tile) const {
+    constexpr uint32_t kKeys = kSumsAtOnce / kRows;
+    const float* const q = queries_ + block.first / kAttentionBlockRows * BlockFloats() + row * kLanes;
+    for (uint32_t j = block.begin; j < block.end; j += kKeys) {
+      ScoreKeys<Element, kRows>(q, tile.k + j, std::min(kKeys, block.end - j), dim_,
+                                scores_ + j * kAttentionBlockRows + row);
+    }
+  }
+
+  // Takes the weights of the keys 2 * pair and 2 * pair + 1 for SumValues, and returns them as it uses them.
+  Float16 TakeWeights(uint32_t pair, Float16 weights) const {
+    Simd::Store(scores_ + pair * kLanes, weights);
+    return weights;
+  }
+
+  // Rescales the sums of kRows rows of the block, `row` on, and adds the values of the keys that it sees.
+  template <uint32_t kRows>
+  void SumValues(const RowBlock& block, uint32_t row, const float* rescale, const Tile& tile) const {
+    const ValueSums sums = {.weights = scores_ + row,
+                            .rescale = rescale + row,
+                            .begin = block.begin,
+                            .end = block.end,
+                            .dim = v_dim_,
+                            .values = args_.partial.values + size_t{block.first + row} * v_dim_};
+    constexpr uint32_t kVectors = std::min(8U, std::max(1U, kSumsAtOnce / kRows));
+    uint32_t d = 0;
+    for (; d + kVectors * kLanes <= v_dim_; d += kVectors * kLanes) {
+      AddValues<Element, kRows, kVectors>(sums, tile.v, d);
+    }
+    for (; d < v_dim_; d += kLanes) AddValues<Element, kRows, 1>(sums, tile.v, d);
+  }
+
+ private:
+  size_t BlockFloats() const { return size_t{kAttentionBlockRows} * dim_; }
+
+  const AttentionArgs& args_;
+  const uint32_t rows_;
+  const uint32_t dim_;  // padded
+  const uint32_t v_dim_;
+  float* const scores_;
+  float* const queries_;  // [blocks][dim / 16][kAttentionBlockRows][16]
+};
+
+// The online softmax around the products.
+template <typename Products>
+class PieceAttention {
+ public:
+  explicit PieceAttention(const AttentionArgs& args)
+      : args_(args),
+        rows_(args.num_tokens * args.num_heads),
+        scores_(args.scratch),
+        products_(args, scores_, scores_ + kAttentionScoresFloats) {}
+
+  void Run() {
+    products_.PackQueries();
+    std::fill_n(args_.partial.values, size_t{rows_} * PaddedDim(args_.v_head_dim), 0.0F);
+    std::fill_n(args_.partial.maxima, rows_, std::numeric_limits<float>::lowest());
+    std::fill_n(args_.partial.denominators, rows_, 0.0F);
+    typename Products::Reader reader = products_.MakeReader();
+    while (reader.Next(&tile_)) {
+      for (uint32_t row = 0; row < rows_; row += kAttentionBlockRows) AttendBlock(row);
+    }
+  }
+
+ private:
   uint32_t TileIndex(uint32_t position) const {
     return std::clamp(position, tile_.begin, tile_.end) - tile_.base;
   }
@@ -308,7 +258,9 @@ class PieceAttention {
     if (first_token != last_token) HideKeys(block);
     float rescale[kLanes];
     Softmax(block, rescale);
-    ForRowGroups(block.count, [&]<uint32_t kRows>(uint32_t row) { SumValues<kRows>(block, row, rescale); });
+    ForRowGroups(block.count, [&]<uint32_t kRows>(uint32_t row) {
+      products_.template SumValues<kRows>(block, row, rescale, tile_);
+    });
   }
 
   void Score(const RowBlock& block) {
@@ -316,14 +268,8 @@ class PieceAttention {
     float* const first = scores_ + size_t{block.begin} * kAttentionBlockRows;
     float* const last = scores_ + size_t{block.end} * kAttentionBlockRows;
     if (block.count < kAttentionBlockRows) std::fill(first, last, kHidden);
-    const float* const q = queries_ + block.first / kAttentionBlockRows * BlockFloats();
-    ForRowGroups(block.count, [&]<uint32_t kRows>(uint32_t row) {
-      constexpr uint32_t kKeys = kSumsAtOnce / kRows;
-      for (uint32_t j = block.begin; j < block.end; j += kKeys) {
-        ScoreKeys<Element, kRows>(q + row * kLanes, tile_.k + j, std::min(kKeys, block.end - j), dim_,
-                                  scores_ + j * kAttentionBlockRows + row);
-      }
-    });
+    ForRowGroups(block.count,
+                 [&]<uint32_t kRows>(uint32_t row) { products_.template Score<kRows>(block, row, tile_); });
     // The softmax takes keys in twos.
     if (block.begin % 2 != 0) std::fill(first - kAttentionBlockRows, first, kHidden);
     if (block.end % 2 != 0) std::fill(last, last + kAttentionBlockRows, kHidden);
@@ -370,8 +316,7 @@ class PieceAttention {
       const Float16 x = Simd::Subtract(Simd::Load(scores_ + i), maximum);
       // Exp is clamped there; a hidden key must weigh nothing at all.
       const Float16 weight = Simd::KeepAtLeast(x, Simd::Broadcast(-87.0F), Exp(x));
-      Simd::Store(scores_ + i, weight);
-      sum = Simd::Add(sum, weight);
+      sum = Simd::Add(sum, products_.TakeWeights(i / kLanes, weight));
     }
     float sums[kLanes];
     Simd::Store(sums, sum);
@@ -382,51 +327,33 @@ class PieceAttention {
     }
   }
 
-  template <uint32_t kRows>
-  void SumValues(const RowBlock& block, uint32_t row, const float* rescale) {
-    const ValueSums sums = {.weights = scores_ + row,
-                            .rescale = rescale + row,
-                            .begin = block.begin,
-                            .end = block.end,
-                            .dim = v_dim_,
-                            .values = args_.partial.values + size_t{block.first + row} * v_dim_};
-    constexpr uint32_t kVectors = std::min(8U, std::max(1U, kSumsAtOnce / kRows));
-    uint32_t d = 0;
-    for (; d + kVectors * kLanes <= v_dim_; d += kVectors * kLanes) {
-      AddValues<Element, kRows, kVectors>(sums, tile_.v, d);
-    }
-    for (; d < v_dim_; d += kLanes) AddValues<Element, kRows, 1>(sums, tile_.v, d);
-  }
-
   const AttentionArgs& args_;
   const uint32_t rows_;
-  const uint32_t dim_;  // padded
-  const uint32_t v_dim_;
-  float* const scores_;   // [kAttentionTile + 2][kAttentionBlockRows]
-  float* const queries_;  // [blocks][dim / 16][kAttentionBlockRows][16]
-  KeyTile<Element> tile_;
+  float* const scores_;  // [kAttentionTile + 2][kAttentionBlockRows]
+  Products products_;
+  typename Products::Tile tile_;
 };
 
 // Rows that are not whole vectors are decoded, too, for the padding.
 template <typename Stored>
 void AttendInPlace(const AttentionArgs& args) {
   if (args.head_dim % kLanes == 0 && args.v_head_dim % kLanes == 0) {
-    PieceAttention<Stored, RowSource::kInPlace>(args).Run();
+    PieceAttention<FloatProducts<Stored, RowSource::kInPlace>>(args).Run();
   } else {
-    PieceAttention<Stored, RowSource::kDecoded>(args).Run();
+    PieceAttention<FloatProducts<Stored, RowSource::kDecoded>>(args).Run();
   }
 }
 
-void Attention(const AttentionArgs& args) {
+inline void Attention(const AttentionArgs& args) {
   switch (args.element) {
     case KvElement::kF32:
       return AttendInPlace<float>(args);
     case KvElement::kBf16:
       return AttendInPlace<Bf16>(args);
     case KvElement::kQ80:
-      return PieceAttention<BlockQ80, RowSource::kDecoded>(args).Run();
+      return PieceAttention<FloatProducts<BlockQ80, RowSource::kDecoded>>(args).Run();
     case KvElement::kQ40:
-      return PieceAttention<BlockQ40, RowSource::kDecoded>(args).Run();
+      return PieceAttention<FloatProducts<BlockQ40, RowSource::kDecoded>>(args).Run();
   }
 }
 

@@ -11,6 +11,7 @@
 #include <limits>
 #include <ostream>
 #include <span>
+#include <string_view>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -25,6 +26,8 @@ namespace {
 constexpr float kFloatEpsilon = 0x1p-23F;  // of float32
 constexpr KvElement kElements[] = {KvElement::kF32, KvElement::kBf16, KvElement::kQ80, KvElement::kQ40};
 
+enum class Queries : uint8_t { kAny, kBf16, kZero };  // kBf16: numbers that bfloat16 holds
+
 struct AttentionCase {
   KvElement element = KvElement::kF32;
   uint32_t num_heads = 1;
@@ -34,6 +37,7 @@ struct AttentionCase {
   uint32_t head_dim = 32;
   uint32_t v_head_dim = 32;
   bool has_sinks = false;
+  Queries queries = Queries::kAny;
 
   uint32_t position() const { return num_keys - num_tokens; }
   uint32_t rows() const { return num_tokens * num_heads; }
@@ -55,7 +59,12 @@ class Problem {
         k_(WeightTypeOf(c.element), c.num_keys, c.head_dim, random),
         v_(WeightTypeOf(c.element), c.num_keys, c.v_head_dim, random),
         k_rows_(Rows(k_.view())),
-        v_rows_(Rows(v_.view())) {}
+        v_rows_(Rows(v_.view())) {
+    for (float& value : q_) {
+      if (c.queries == Queries::kZero) value = 0;
+      if (c.queries == Queries::kBf16) value = ToFloat(ToBf16(value));
+    }
+  }
 
   const float* q(uint32_t t, uint32_t h) const { return &q_[(size_t{t} * c_.num_heads + h) * c_.head_dim]; }
   const float* sinks() const { return c_.has_sinks ? sinks_.data() : nullptr; }
@@ -65,7 +74,7 @@ class Problem {
   // [num_tokens, num_heads, v_head_dim] for tokens [first, first + num_tokens), keys cut at multiples of
   // `piece_keys`, and into spans of random lengths.
   std::vector<float> Attend(const Kernels& kernels, uint32_t first, uint32_t num_tokens, uint32_t piece_keys,
-                            std::mt19937_64& random) const {
+                            std::mt19937_64& random, std::vector<float>* maxima = nullptr) const {
     const uint32_t rows = num_tokens * c_.num_heads;
     AttentionArgs args = {.element = c_.element,
                           .q = q(first, 0),
@@ -96,6 +105,7 @@ class Problem {
       if (at != begin) MergeAttention(args.partial, rows, c_.v_head_dim, merged);
       at = piece_end;
     }
+    if (maxima != nullptr) maxima->assign(merged.maxima, merged.maxima + rows);
     std::vector<float> out(size_t{rows} * c_.v_head_dim);
     for (uint32_t t = 0; t < num_tokens; ++t) {
       FinishAttention({.partial = merged,
@@ -110,6 +120,13 @@ class Problem {
 
   std::vector<float> Attend(const Kernels& kernels, std::mt19937_64& random) const {
     return Attend(kernels, 0, c_.num_tokens, kAttentionPieceKeys, random);
+  }
+
+  // The largest score of each row.
+  std::vector<float> Maxima(const Kernels& kernels, std::mt19937_64& random) const {
+    std::vector<float> maxima;
+    Attend(kernels, 0, c_.num_tokens, kAttentionPieceKeys, random, &maxima);
+    return maxima;
   }
 
  private:
@@ -148,6 +165,12 @@ class Problem {
 
 std::span<const Kernels* const> VectorKernels() { return SupportedKernels().subspan(1); }
 
+// Variants that round queries and weights to bfloat16 (attention_bf16_avx512.h).
+bool MultipliesBf16(const Kernels& kernels, const AttentionCase& c) {
+  return std::string_view(kernels.name) == "avx512_bf16" && c.element == KvElement::kBf16 &&
+         c.head_dim % 32 == 0 && c.v_head_dim % 32 == 0;
+}
+
 bool IsBlocked(KvElement element) { return element == KvElement::kQ80 || element == KvElement::kQ40; }
 
 // Around every edge: heads of a block of rows, keys of a tile, a window over two tiles, vectors of 16.
@@ -183,7 +206,7 @@ AttentionCase RandomCase(std::mt19937_64& random, uint32_t keys_max) {
   c.window = below(2) == 0 ? 0 : 1 + below(200);
   c.head_dim = 1 + below(70);
   c.v_head_dim = 1 + below(70);
-  if (IsBlocked(c.element)) {
+  if (IsBlocked(c.element) || (c.element == KvElement::kBf16 && below(2) == 0)) {
     c.head_dim = 32 * (1 + below(4));
     c.v_head_dim = 32 * (1 + below(4));
   }
@@ -217,22 +240,32 @@ float LargestScore(const Problem& problem, const AttentionCase& c) {
 // A score is off by at most (head_dim + 1) * epsilon * LargestScore (Higham, section 3.1); its weight by that
 // share, and by 2^-22 for the exponential, and twice because the denominator has the same errors. The sums
 // over keys add their count times epsilon, and merging one factor a piece. Outputs are averages of values.
-float Tolerance(const Problem& problem, const AttentionCase& c) {
+//
+// Rounding a query to bfloat16 moves a score by at most 2^-9 of LargestScore, rounding a weight by 2^-9 of
+// itself; an average moves by twice what its weights move by. exp(x) - 1 < 1.1 x where these bounds are
+// small, as here.
+float Tolerance(const Kernels& kernels, const Problem& problem, const AttentionCase& c) {
   const float score = static_cast<float>(c.head_dim + 1) * LargestScore(problem, c);
   const float sums = static_cast<float>(c.num_keys) + 16.0F;
-  return 2 * kFloatEpsilon * (score + sums) * LargestValue(problem, c);
+  float tolerance = 2 * kFloatEpsilon * (score + sums);
+  if (MultipliesBf16(kernels, c) && c.queries != Queries::kZero) {
+    const float moved = c.queries == Queries::kAny ? LargestScore(problem, c) + 1 : 1;
+    tolerance += 1.1F * 2 * 0x1p-9F * moved;
+  }
+  return tolerance * LargestValue(problem, c);
 }
 
 void ExpectTheTwin(const AttentionCase& c, std::mt19937_64& random) {
   const Problem problem(c, random);
   const std::vector<float> expected = problem.Attend(ReferenceKernels(), random);
-  const float tolerance = Tolerance(problem, c);
   std::vector<float> first;
   for (const Kernels* kernels : VectorKernels()) {
+    const float tolerance = Tolerance(*kernels, problem, c);
     const std::vector<float> actual = problem.Attend(*kernels, random);
     for (size_t i = 0; i < actual.size(); ++i) {
       ASSERT_NEAR(actual[i], expected[i], tolerance) << kernels->name << " " << c << " at " << i;
     }
+    if (MultipliesBf16(*kernels, c)) continue;
     if (first.empty()) first = actual;
     ASSERT_EQ(first, actual) << kernels->name << " " << c;
   }
@@ -244,6 +277,34 @@ TEST(Attention, EveryVariantAgreesWithThePlainTwin) {
     for (const AttentionCase& c : EdgeCases(element)) ASSERT_NO_FATAL_FAILURE(ExpectTheTwin(c, random));
   }
   for (int i = 0; i < 150; ++i) ASSERT_NO_FATAL_FAILURE(ExpectTheTwin(RandomCase(random, 700), random));
+}
+
+// Where bfloat16 rounds nothing, neither does a variant that multiplies bfloat16 numbers: here all weights
+// are 1.
+TEST(Attention, EqualWeightsGiveTheAverageInEveryVariant) {
+  std::mt19937_64 random(8);
+  for (AttentionCase c : EdgeCases(KvElement::kBf16)) {
+    c.queries = Queries::kZero;
+    c.has_sinks = false;
+    ASSERT_NO_FATAL_FAILURE(ExpectTheTwin(c, random));
+  }
+}
+
+// The same of scores, of which a row's largest can be seen.
+TEST(Attention, ScoresOfBfloat16QueriesAreExactInEveryVariant) {
+  std::mt19937_64 random(9);
+  for (AttentionCase c : EdgeCases(KvElement::kBf16)) {
+    c.queries = Queries::kBf16;
+    const Problem problem(c, random);
+    const std::vector<float> expected = problem.Maxima(ReferenceKernels(), random);
+    const float tolerance = static_cast<float>(c.head_dim + 1) * kFloatEpsilon * LargestScore(problem, c);
+    for (const Kernels* kernels : VectorKernels()) {
+      const std::vector<float> actual = problem.Maxima(*kernels, random);
+      for (size_t i = 0; i < actual.size(); ++i) {
+        ASSERT_NEAR(actual[i], expected[i], tolerance) << kernels->name << " " << c << " row " << i;
+      }
+    }
+  }
 }
 
 // p_j = exp(s_j - M) / (sum_i exp(s_i - M) + exp(sink - M)),  s_j = scale * (q . k_j)
@@ -276,8 +337,8 @@ TEST(Attention, EveryVariantAgreesWithTheFormulaInDoublePrecision) {
   for (int i = 0; i < 40; ++i) {
     const AttentionCase c = RandomCase(random, 2500);
     const Problem problem(c, random);
-    const float tolerance = Tolerance(problem, c);
     for (const Kernels* kernels : SupportedKernels()) {
+      const float tolerance = Tolerance(*kernels, problem, c);
       const std::vector<float> actual = problem.Attend(*kernels, random);
       for (uint32_t t = 0; t < c.num_tokens; t += 5) {
         const uint32_t h = t % c.num_heads;
@@ -317,7 +378,7 @@ TEST(Attention, PiecesOfAnySizeGiveTheSameResultUpToRounding) {
   const Problem problem(c, random);
   for (const Kernels* kernels : SupportedKernels()) {
     const std::vector<float> whole = problem.Attend(*kernels, random);
-    const float tolerance = Tolerance(problem, c);
+    const float tolerance = Tolerance(*kernels, problem, c);
     for (const uint32_t piece_keys : {1U, 7U, 128U, 256U}) {
       const std::vector<float> pieces = problem.Attend(*kernels, 0, c.num_tokens, piece_keys, random);
       for (size_t i = 0; i < whole.size(); ++i) {

@@ -36,20 +36,21 @@ inline void PrefetchNextPage(const std::byte* at) {
   _mm_prefetch(reinterpret_cast<const char*>(at) + 4096, _MM_HINT_T1);
 }
 
+inline void StoreAsBf16(Bf16* out, __m512 low, __m512 high) {
+  _mm512_storeu_si512(out, std::bit_cast<__m512i>(_mm512_cvtne2ps_pbh(high, low)));
+}
+
 // Same bits as QuantizeRowReference.
 inline void RoundRowToBf16(const float* x, uint32_t cols, Bf16* out) {
   const uint32_t whole = cols / kDotColumns * kDotColumns;
-  const auto store = [&](uint32_t c, __m512 low, __m512 high) {
-    _mm512_storeu_si512(out + c, std::bit_cast<__m512i>(_mm512_cvtne2ps_pbh(high, low)));
-  };
   for (uint32_t c = 0; c < whole; c += kDotColumns) {
-    store(c, _mm512_loadu_ps(x + c), _mm512_loadu_ps(x + c + 16));
+    StoreAsBf16(out + c, _mm512_loadu_ps(x + c), _mm512_loadu_ps(x + c + 16));
   }
   for (uint32_t c = whole; c < Bf16RowColumns(cols); c += kDotColumns) {
     const uint32_t left = std::min(kDotColumns, cols - std::min(c, cols));
     const uint32_t mask = static_cast<uint32_t>((uint64_t{1} << left) - 1);
-    store(c, _mm512_maskz_loadu_ps(static_cast<__mmask16>(mask), x + c),
-          _mm512_maskz_loadu_ps(static_cast<__mmask16>(mask >> 16), x + c + 16));
+    StoreAsBf16(out + c, _mm512_maskz_loadu_ps(static_cast<__mmask16>(mask), x + c),
+                _mm512_maskz_loadu_ps(static_cast<__mmask16>(mask >> 16), x + c + 16));
   }
 }
 

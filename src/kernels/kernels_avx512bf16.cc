@@ -1,10 +1,17 @@
-// The variant for AVX-512 with BF16 and VBMI: bfloat16 and FP8 weights are multiplied as bfloat16 numbers,
-// everything else as in the VNNI variant.
+// The variant for AVX-512 with BF16 and VBMI: bfloat16 and FP8 weights, and bfloat16 keys and values, are
+// multiplied as bfloat16 numbers, everything else as in the VNNI variant.
+
+#include <array>
+#include <utility>
 
 // clang-format off
+#include "kernels/simd_avx512.h"
+#include "kernels/simd_math.h"
+#include "kernels/attention_simd.h"
 #include "kernels/bf16_dot_avx512.h"
 #include "kernels/bf16_matmul_avx512.h"
 #include "kernels/fp8_matmul_avx512.h"
+#include "kernels/attention_bf16_avx512.h"
 // clang-format on
 #include "kernels/variants.h"
 
@@ -32,6 +39,11 @@ void QuantizeRowToBf16(const float* x, uint32_t cols, RowForm form, const Quanti
   Avx512VnniKernels().quantize_row(x, cols, form, out);
 }
 
+void AttentionInBf16(const AttentionArgs& args) {
+  if (AreBf16Products(args)) return PieceAttention<Bf16Products>(args).Run();
+  Avx512VnniKernels().attention(args);
+}
+
 }  // namespace
 
 const Kernels& Avx512Bf16Kernels() {
@@ -41,6 +53,7 @@ const Kernels& Avx512Bf16Kernels() {
     table.matmul = MatMulInBf16;
     table.row_form = Bf16RowForm;
     table.quantize_row = QuantizeRowToBf16;
+    table.attention = AttentionInBf16;
     return table;
   }();
   return kKernels;
