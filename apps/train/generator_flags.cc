@@ -34,6 +34,15 @@ void AddGeneratorFlags(CLI::App& command, GeneratorFlags* flags) {
   command.add_option("--languages", flags->languages, "en=0.6,zh=0.25,...: languages with their shares")
       ->delimiter(',')
       ->check(CheckShare);
+  command
+      .add_option("--bare", flags->options.bare_share, "share of conversations without a home and its tools")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  command
+      .add_option("--tools-taken", flags->options.tool_taken_share,
+                  "share of requests whose tool is not offered, where no other request needs it")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
 }
 
 GeneratorOptions ResolveGeneratorOptions(const GeneratorFlags& flags) {

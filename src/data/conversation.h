@@ -28,6 +28,10 @@ struct ConversationTurn {
 
 struct Conversation {
   std::string language;
+  // Of a client that says nothing of a home: no tools, `home` is empty, and the system message, if any, is
+  // `system`.
+  bool is_bare = false;
+  std::string system;
   Home home;  // as at the start
   std::string speaker_area;
   std::vector<ToolDefinition> tools;

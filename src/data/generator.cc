@@ -20,9 +20,9 @@ namespace mimo {
 namespace {
 
 constexpr double kSpeakerAreaShare = 0.35;
+constexpr double kBareSystemShare = 0.4;
 constexpr double kOtherToolsShare = 0.15;
 constexpr double kToolsShuffledShare = 0.7;
-constexpr double kToolTakenShare = 0.045;  // of turns whose tool is not needed elsewhere in the conversation
 constexpr double kToolMissingKeptShare = 0.2;
 constexpr uint64_t kHeldOutDivisor = 16;
 constexpr int kAttemptsPerTurn = 400;
@@ -68,6 +68,19 @@ uint32_t DrawTurnCount(Random& random, uint32_t turns_max) {
   return std::clamp(count, 1u, std::max(1u, turns_max));
 }
 
+// How often a conversation without a home turns to it.
+double BareWeight(SpecialSituation::Kind kind) {
+  switch (kind) {
+    case SpecialSituation::Kind::kSmallTalk:
+      return 8;
+    case SpecialSituation::Kind::kUnknown:
+    case SpecialSituation::Kind::kNoTool:
+      return 1;
+    default:
+      return 0;
+  }
+}
+
 // One conversation being made.
 class ConversationMaker {
  public:
@@ -77,17 +90,24 @@ class ConversationMaker {
         options_(options),
         random_(random),
         seen_(seen),
-        made_(language.homes.Make(random)) {
+        // No draw where there are no such conversations, so that others stay what they were.
+        is_bare_(options.bare_share > 0 && random.Chance(options.bare_share)),
+        made_(is_bare_ ? GeneratedHome() : language.homes.Make(random)) {
     home_ = made_.home;
     conversation_.language = language.pack.language;
+    conversation_.is_bare = is_bare_;
     conversation_.home = made_.home;
-    ChooseSpeakerArea();
+    if (is_bare_) {
+      ChooseSystem();
+    } else {
+      ChooseSpeakerArea();
+    }
     context_.speaker_area = conversation_.speaker_area;
     // Any minute of the years 2020 to 2039.
     context_.unix_seconds = 1577836800 + 60 * static_cast<int64_t>(random.Below(20 * 365 * 24 * 60));
     for (const HomeDevice& device : home_.devices) lower_names_.push_back(LowerCase(device.name));
-    home_hash_ = HomeHash();
-    ChooseTools();
+    home_hash_ = is_bare_ ? random_.Next() : HomeHash();  // the first words of strangers are often the same
+    if (!is_bare_) ChooseTools();
   }
 
   Conversation Make() {
@@ -116,6 +136,11 @@ class ConversationMaker {
       const std::string& name = random_.Pick(language_.pack.areas).front();
       conversation_.speaker_area = language_.pack.has_case ? TitleCase(name) : name;
     }
+  }
+
+  void ChooseSystem() {
+    if (random_.Chance(kBareSystemShare))
+      conversation_.system = language_.drafter.AnyWord("system_prompts", random_);
   }
 
   uint64_t HomeHash() const {
@@ -152,8 +177,22 @@ class ConversationMaker {
     for (const HomeTool* tool : tools) conversation_.tools.push_back(tool->definition);
   }
 
+  // Of somebody who talks to no home in particular.
+  bool AddBareTurn() {
+    static const WeightedChoice kChoice = [] {
+      WeightedChoice choice;
+      for (const SpecialSituation& special : SpecialSituations()) choice.Add(BareWeight(special.kind));
+      return choice;
+    }();
+    for (int attempt = 0; attempt < kAttemptsPerTurn; ++attempt) {
+      if (AddSpecial(SpecialSituations()[kChoice.Draw(random_)])) return true;
+    }
+    return false;
+  }
+
   // The kind of turn is drawn once, so that the shares are kept whatever the home makes difficult.
   bool AddTurn() {
+    if (is_bare_) return AddBareTurn();
     double draw = random_.Unit();
     const SpecialSituation* special = nullptr;
     for (const SpecialSituation& each : SpecialSituations()) {
@@ -178,7 +217,7 @@ class ConversationMaker {
     if (!IsOffered(draft->call.name))
       return random_.Chance(kToolMissingKeptShare) && RefuseTool(std::move(turn));
     if (!MayAppear(turn)) return false;
-    if (!used_.contains(draft->call.name) && random_.Chance(kToolTakenShare)) {
+    if (!used_.contains(draft->call.name) && random_.Chance(options_.tool_taken_share)) {
       const std::string tool = draft->call.name;
       if (!RefuseTool(std::move(turn))) return false;
       offered_.erase(tool);
@@ -435,6 +474,7 @@ class ConversationMaker {
   const GeneratorOptions& options_;
   Random& random_;
   SeenTurns& seen_;
+  const bool is_bare_;
   GeneratedHome made_;
   Home home_;
   std::string speaker_id_;

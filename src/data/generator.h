@@ -19,6 +19,11 @@ struct GeneratorOptions {
   std::vector<std::pair<std::string, double>> languages = {{"en", 0.6}, {"zh", 0.25}, {"zh-Hant", 0.15}};
   uint32_t turns_max = 12;
   uint32_t devices_max = 120;  // most homes have 3 to 40 devices, some none
+  // Of conversations: those of a client that says nothing of a home. They are small talk and questions.
+  double bare_share = 0;
+  // Of turns whose tool is not needed elsewhere in the conversation: those where it is taken out of the
+  // offer.
+  double tool_taken_share = 0.045;
 };
 
 // Makes conversation after conversation; the same options give the same ones on every machine. No two turns

@@ -8,6 +8,7 @@
 
 #include "base/json.h"
 #include "data/language_pack.h"
+#include "data/render.h"
 #include "data/situation.h"
 #include "home/home_simulator.h"
 #include "home/home_tools.h"
@@ -38,6 +39,53 @@ std::set<std::string> ToolNames(const Conversation& conversation) {
   std::set<std::string> names;
   for (const ToolDefinition& tool : conversation.tools) names.insert(tool.name);
   return names;
+}
+
+TEST(ConversationGenerator, AnswersWithoutCallsWhereThereIsNoHome) {
+  GeneratorOptions options = AllLanguages(3);
+  options.bare_share = 0.3;
+  auto generator = *ConversationGenerator::Create(options);
+  int num_bare = 0;
+  int num_with_system = 0;
+  std::set<std::string> situations;
+  for (int i = 0; i < 500; ++i) {
+    const Conversation conversation = generator.Next();
+    if (!conversation.is_bare) continue;
+    ++num_bare;
+    num_with_system += conversation.system.empty() ? 0 : 1;
+    EXPECT_TRUE(conversation.tools.empty() && conversation.home.devices.empty());
+    for (const ConversationTurn& turn : conversation.turns) {
+      EXPECT_TRUE(turn.calls.empty() && !turn.reply.empty()) << turn.situation;
+      situations.insert(turn.situation);
+    }
+    const ChatRequest request = ConversationRequest(conversation, conversation.turns.size());
+    EXPECT_EQ(request.messages.front().role, conversation.system.empty() ? "user" : "system");
+  }
+  EXPECT_GT(num_bare, 500 * 0.2);
+  EXPECT_LT(num_bare, 500 * 0.4);
+  EXPECT_GT(num_with_system, num_bare / 4);
+  EXPECT_LT(num_with_system, num_bare / 2);
+  EXPECT_EQ(situations, (std::set<std::string>{"small_talk", "unknown.topic", "no_tool.request"}));
+}
+
+TEST(ConversationGenerator, TakesToolsOutOfTheOffer) {
+  const auto refused_share = [](double taken_share) {
+    GeneratorOptions options = AllLanguages(4);
+    options.tool_taken_share = taken_share;
+    auto generator = *ConversationGenerator::Create(options);
+    int num_turns = 0;
+    int num_refused = 0;
+    for (int i = 0; i < 300; ++i) {
+      const Conversation conversation = generator.Next();
+      for (const ConversationTurn& turn : conversation.turns) {
+        ++num_turns;
+        num_refused += turn.situation.starts_with("no_tool(") ? 1 : 0;
+      }
+    }
+    return static_cast<double>(num_refused) / num_turns;
+  };
+  EXPECT_LT(refused_share(0.045), 0.09);
+  EXPECT_GT(refused_share(0.3), 0.15);
 }
 
 TEST(ConversationGenerator, MakesTheSameConversationsFromTheSameSeed) {

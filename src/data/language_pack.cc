@@ -107,9 +107,9 @@ class PackReader {
   std::string error_;
 };
 
-constexpr std::string_view kLists[] = {"first_names", "places",     "topics",   "timer_names",
-                                       "list_items",  "list_names", "messages", "titles",
-                                       "events",      "percent",    "degrees",  "clock_times"};
+constexpr std::string_view kLists[] = {
+    "first_names", "places", "topics", "timer_names", "system_prompts", "list_items", "list_names",
+    "messages",    "titles", "events", "percent",     "degrees",        "clock_times"};
 
 DurationWords ReadUnit(PackReader& reader, const Json& durations, std::string_view unit) {
   DurationWords words;

@@ -18,9 +18,10 @@ struct ListMinimum {
   std::string_view key;
   size_t count;
 };
-constexpr std::array<ListMinimum, 12> kListMinima = {{{"first_names", 20},
+constexpr std::array<ListMinimum, 13> kListMinima = {{{"first_names", 20},
                                                       {"places", 20},
                                                       {"topics", 20},
+                                                      {"system_prompts", 4},
                                                       {"timer_names", 12},
                                                       {"list_items", 60},
                                                       {"list_names", 8},

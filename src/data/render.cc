@@ -45,8 +45,12 @@ ChatRequest ConversationRequest(const Conversation& conversation, size_t num_tur
   ChatRequest request;
   request.enable_thinking = false;
   request.tools = conversation.tools;
-  request.messages.push_back(
-      TextMessage("system", HomeSystemPrompt(conversation.home, conversation.speaker_area)));
+  if (!conversation.is_bare) {
+    request.messages.push_back(
+        TextMessage("system", HomeSystemPrompt(conversation.home, conversation.speaker_area)));
+  } else if (!conversation.system.empty()) {
+    request.messages.push_back(TextMessage("system", conversation.system));
+  }
   for (size_t i = 0; i < num_turns; ++i) AddTurn(conversation.turns[i], &request.messages);
   return request;
 }
