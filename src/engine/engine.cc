@@ -69,6 +69,7 @@ Result<std::unique_ptr<Engine>> Engine::Create(Model model, const Tokenizer& tok
       .queue_time_max = effective.queue_time_max,
       .pacer = {.stretch_max = effective.decode_stretch_max},
       .step_time_max = effective.step_time_max,
+      .kv_type = effective.kv_type,
   };
   return std::make_unique<EngineLoop>(MakeModelRunner(std::move(model), std::move(kv)), tokenizer,
                                       loop_options);

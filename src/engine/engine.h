@@ -24,6 +24,7 @@
 #include "engine/engine_error.h"
 #include "engine/prefix_cache_stats.h"
 #include "engine/sampling_params.h"
+#include "engine/step_tokens.h"
 #include "engine/waiting_room.h"
 #include "model/model.h"
 #include "text/grammar.h"
@@ -105,6 +106,15 @@ struct EngineOptions {
   std::chrono::milliseconds step_time_max{300'000};  // a longer step makes Health report an error
 };
 
+// How the memory for keys and values is laid out; does not change.
+struct KvCacheConfig {
+  uint32_t block_tokens = 0;
+  uint32_t num_blocks = 0;
+  std::string type = {};        // "bf16": of keys and values
+  uint32_t sliding_window = 0;  // visible keys of sliding layers; 0: the model has none
+  bool has_prefix_cache = false;
+};
+
 // Thread-safe.
 class Engine {
  public:
@@ -125,6 +135,7 @@ class Engine {
 
   virtual uint32_t context_max() const = 0;
   virtual const ModelConfig& config() const = 0;
+  virtual KvCacheConfig kv_cache_config() const = 0;
   // Errors when the engine thread has failed, has not finished a step within its time limit, or does not
   // answer while there is nothing to do.
   virtual Status Health() const = 0;
@@ -140,6 +151,7 @@ class Engine {
     uint32_t kv_blocks_total = 0;
     PrefixCacheStats prefix_cache = {};
     CacheStoreStats cache_store = {};  // its tier on disk
+    StepTokenCounts step_tokens = {};  // since the start
   };
   virtual Load load() const = 0;
 

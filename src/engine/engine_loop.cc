@@ -34,6 +34,12 @@ StepPacer::Step PacedStep(std::span<const ScheduledChunk> step) {
   return result;
 }
 
+uint32_t NumTokens(std::span<const ScheduledChunk> step) {
+  uint32_t num_tokens = 0;
+  for (const ScheduledChunk& chunk : step) num_tokens += chunk.num_tokens;
+  return num_tokens;
+}
+
 }  // namespace
 
 EngineLoop::EngineLoop(std::unique_ptr<ModelRunner> runner, const Tokenizer& tokenizer,
@@ -117,6 +123,14 @@ Engine::Load EngineLoop::load() const {
   load.num_refused = room_.num_refused();
   load.retry_after = room_.TimeToAdmission(Clock::now());
   return load;
+}
+
+KvCacheConfig EngineLoop::kv_cache_config() const {
+  return {.block_tokens = kKvBlockTokens,
+          .num_blocks = options_.scheduler.num_blocks,
+          .type = std::string(WeightTypeName(WeightTypeOf(options_.kv_type))),
+          .sliding_window = config().sliding_attention.window,
+          .has_prefix_cache = options_.scheduler.prefix_cache.is_enabled};
 }
 
 uint32_t EngineLoop::CachedTokens(std::span<const TokenId> prompt, std::string_view cache_salt) const {
@@ -212,6 +226,7 @@ Status EngineLoop::Step() {
   masks_.Wait();
   if (!logits) return tl::unexpected<Error>(std::move(logits).error());
   scheduler_.CommitStep();
+  step_tokens_.Count(NumTokens(step));
   AcceptLogits(step, *logits);  // sample, append, stop conditions, news to the sinks, free memory
   pacer_.OnStep(paced, Clock::now() - began_at);
   return {};
@@ -318,6 +333,7 @@ void EngineLoop::PublishLoad() {
   load_.kv_blocks_used = scheduler_.num_blocks() - scheduler_.num_blocks_free();
   load_.prefix_cache = scheduler_.prefix_cache().stats();
   load_.cache_store = scheduler_.prefix_cache().disk_stats();
+  load_.step_tokens = step_tokens_;
 }
 
 void EngineLoop::FailEverything(const Error& error) {

@@ -30,6 +30,7 @@ struct EngineLoopOptions {
   std::chrono::milliseconds queue_time_max{0};
   StepPacerOptions pacer = {};
   std::chrono::milliseconds step_time_max{300'000};
+  KvType kv_type = KvType::kBf16;  // the runner's
 };
 
 class EngineLoop : public Engine {
@@ -43,6 +44,7 @@ class EngineLoop : public Engine {
   void Cancel(RequestId id) override;
   uint32_t context_max() const override { return options_.scheduler.context_max; }
   const ModelConfig& config() const override { return runner_->config(); }
+  KvCacheConfig kv_cache_config() const override;
   Status Health() const override;
   Load load() const override;
   uint32_t CachedTokens(std::span<const TokenId> prompt, std::string_view cache_salt) const override;
@@ -78,6 +80,7 @@ class EngineLoop : public Engine {
   Scheduler scheduler_;
   StepPacer pacer_;
   Sampler sampler_;
+  StepTokenCounts step_tokens_;
   std::unordered_map<uint64_t, std::unique_ptr<Generation>> generations_;
   // Requests whose texts come back from disk before they wait for their turn, first come, first served.
   struct Restoring {

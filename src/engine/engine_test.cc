@@ -426,5 +426,27 @@ TEST(Engine, ReportsLogprobsOnlyWhenAsked) {
   EXPECT_EQ(outcome.sampled[0].top[0].logprob, outcome.sampled[0].logprob);
 }
 
+TEST(Engine, CountsTheTokensOfItsSteps) {
+  TestEngine test({.logits = ScriptedLogits(100, BytesAsTokens("four"))});
+  test.Run(Prompt(std::string(100, 'x')));
+
+  // The prompt in steps of 64 and 36, then a token each for "four"; the end token is not computed.
+  const auto expect = StepTokenCounts{.steps = {4, 0, 0, 0, 2}, .tokens = 104};
+  ExpectSoon([&] { return test.engine->load().step_tokens.steps == expect.steps; }, "six steps");
+  EXPECT_EQ(test.engine->load().step_tokens.tokens, expect.tokens);
+}
+
+TEST(Engine, SaysHowItsCacheIsLaidOut) {
+  EngineLoopOptions options;
+  options.scheduler.num_blocks = 70;
+  options.kv_type = KvType::kQ80;
+  const KvCacheConfig config = TestEngine({}, options).engine->kv_cache_config();
+
+  EXPECT_EQ(config.block_tokens, kKvBlockTokens);
+  EXPECT_EQ(config.num_blocks, 70U);
+  EXPECT_EQ(config.type, "q8_0");
+  EXPECT_TRUE(config.has_prefix_cache);
+}
+
 }  // namespace
 }  // namespace mimo

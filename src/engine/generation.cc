@@ -135,7 +135,8 @@ bool Generation::AcceptLogits(std::span<const float> logits, Sampler& sampler) {
   const TokenId token = sampled->token;
   // The mask allows what the matcher takes, unless the alternatives after it are too many.
   if (matcher_ && !IsStopToken(token) && !matcher_->AcceptToken(token)) {
-    Fail(Error{ErrorCode::kResourceExhausted, "the grammar is too ambiguous"});
+    Fail(Error{ErrorCode::kInvalidArgument,
+               "the grammar is too ambiguous: too many ways to read the text so far"});
     return true;
   }
   GenerationEvent event;

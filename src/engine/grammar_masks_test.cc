@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "engine/engine_loop.h"
 #include "engine/engine_testutil.h"
+#include "text/gbnf.h"
 #include "text/json_schema.h"
 #include "text/regex_grammar.h"
 
@@ -123,6 +124,20 @@ TEST_F(GrammarRequests, ATextThatNoTokenContinuesFailsAlone) {
   EXPECT_EQ(outcome.finish, FinishReason::kError);
   ASSERT_TRUE(outcome.error);
   EXPECT_THAT(outcome.error->message, testing::HasSubstr("no token"));
+  EXPECT_TRUE(engine_->Health());
+}
+
+TEST_F(GrammarRequests, AGrammarThatIsTooAmbiguousIsItsRequestsFault) {
+  // Each "a" doubles what may have to follow.
+  const GrammarPtr grammar = GrammarFromGbnf(R"(root ::= "a" root "b" | "a" root "c" | "d")").value();
+  Start(ScriptedLogits(1, std::vector<TokenId>(30, 'a')));
+
+  const Outcome outcome = Run(Request(grammar, 1));
+
+  EXPECT_EQ(outcome.finish, FinishReason::kError);
+  ASSERT_TRUE(outcome.error);
+  EXPECT_EQ(outcome.error->code, ErrorCode::kInvalidArgument);
+  EXPECT_THAT(outcome.error->message, testing::HasSubstr("ambiguous"));
   EXPECT_TRUE(engine_->Health());
 }
 

@@ -23,6 +23,7 @@ class IdleEngine final : public Engine {
   void Cancel(RequestId /*id*/) override {}
   uint32_t context_max() const override { return 1 << 20; }
   const ModelConfig& config() const override { return config_; }
+  KvCacheConfig kv_cache_config() const override { return {}; }
   Status Health() const override { return {}; }
   Load load() const override { return {}; }
 

@@ -289,5 +289,24 @@ TEST_F(ChatRouteTest, FailureWithinAStreamIsAnErrorEventWithoutDone) {
   EXPECT_EQ(whole.body.find("0x1234"), std::string::npos);
 }
 
+TEST_F(ChatRouteTest, AGrammarThatFailsWhileItRunsIsTheRequestsError) {
+  engine_->on_submit = [](const GenerationRequest& /*request*/, const EventSink& sink) {
+    sink(EventsOf({"a"}, FinishReason::kStop)[0]);
+    GenerationEvent event;
+    event.finish = FinishReason::kError;
+    event.error = Error{ErrorCode::kInvalidArgument, "the grammar is too ambiguous"};
+    sink(std::move(event));
+  };
+
+  const std::vector<std::string> events = Chat(R"("stream":true)").events();
+  const ClientReply whole = Chat();
+
+  ASSERT_FALSE(events.empty());
+  EXPECT_EQ(ParseJson(events.back()).value()["error"]["type"], "invalid_request_error");
+  EXPECT_EQ(whole.status, 400);
+  EXPECT_EQ(whole.json()["error"]["message"], "the grammar is too ambiguous");
+  EXPECT_FALSE(whole.headers.contains("retry-after"));
+}
+
 }  // namespace
 }  // namespace mimo

@@ -8,6 +8,8 @@
 
 #include <array>
 #include <atomic>
+#include <mutex>
+#include <vector>
 
 #include "base/check.h"
 
@@ -37,6 +39,11 @@ Buckets TokenBuckets(uint32_t context_max) {
     }
   }
   return bounds;
+}
+
+Buckets StepTokenBuckets() {
+  const auto& bounds = StepTokenCounts::kUpperBounds;
+  return Buckets(bounds.begin(), bounds.end());
 }
 
 double Seconds(std::chrono::nanoseconds duration) { return std::chrono::duration<double>(duration).count(); }
@@ -133,6 +140,18 @@ struct ServerMetrics::ModelInstruments {
     return success.Add(own);
   }
 
+  // What happened since the last scrape, unless another one was faster.
+  void CountSteps(const StepTokenCounts& counts) {
+    const std::lock_guard lock(step_tokens_mutex);
+    if (counts.tokens <= step_tokens_counted.tokens) return;
+    std::vector<double> increments;
+    for (size_t i = 0; i < counts.steps.size(); ++i) {
+      increments.push_back(static_cast<double>(counts.steps[i] - step_tokens_counted.steps[i]));
+    }
+    step_tokens.ObserveMultiple(increments, static_cast<double>(counts.tokens - step_tokens_counted.tokens));
+    step_tokens_counted = counts;
+  }
+
   const prometheus::Labels labels;
   Maker maker;
   Gauge& running = maker.MakeGauge("vllm:num_requests_running", "Requests that are being computed.");
@@ -141,6 +160,10 @@ struct ServerMetrics::ModelInstruments {
   Counter& preemptions = maker.MakeCounter("vllm:num_preemptions_total",
                                            "Requests that had to make room and were continued later.");
   std::atomic<uint64_t> preemptions_counted{0};
+  Histogram& step_tokens =
+      maker.MakeHistogram("vllm:iteration_tokens_total", "Tokens computed in a step.", StepTokenBuckets());
+  std::mutex step_tokens_mutex;
+  StepTokenCounts step_tokens_counted;
   Counter& cache_queries = maker.MakeCounter("vllm:prefix_cache_queries_total",
                                              "Prompt tokens that were looked up in the prefix cache.");
   Counter& cache_hits =
@@ -179,6 +202,21 @@ void ServerMetrics::SetModel(const std::string& name, uint32_t context_max) {
   MIMO_CHECK(model_ == nullptr);
   model_storage_ = std::make_unique<ModelInstruments>(instruments_->registry, name, context_max);
   model_ = model_storage_.get();
+}
+
+void ServerMetrics::SetCacheConfig(const KvCacheConfig& config) {
+  prometheus::Labels labels = model_.load()->labels;
+  labels["block_size"] = std::to_string(config.block_tokens);
+  labels["cache_dtype"] = config.type;
+  labels["enable_prefix_caching"] = config.has_prefix_cache ? "True" : "False";  // as Python has it
+  labels["num_gpu_blocks"] = std::to_string(config.num_blocks);
+  labels["sliding_window"] = config.sliding_window == 0 ? "None" : std::to_string(config.sliding_window);
+  prometheus::BuildGauge()
+      .Name("vllm:cache_config_info")
+      .Help("How the KV cache is laid out, as labels.")
+      .Register(instruments_->registry)
+      .Add(labels)
+      .Set(1);
 }
 
 void ServerMetrics::CountPrompt(uint64_t prompt_tokens, uint64_t cached_tokens) {
@@ -254,6 +292,7 @@ std::string ServerMetrics::Text(const Engine::Load& load) const {
     model->kv_usage.Set(load.kv_blocks_total == 0 ? 0
                                                   : static_cast<double>(load.kv_blocks_used) /
                                                         static_cast<double>(load.kv_blocks_total));
+    model->CountSteps(load.step_tokens);
     // Scrapes may overtake each other: whoever moves the mark forward counts the difference.
     uint64_t counted = model->preemptions_counted;
     while (counted < load.num_preemptions &&

@@ -41,6 +41,9 @@ class ServerMetrics {
   // The label model_name, and the bounds of histograms. Once, before anything of a generation is counted.
   void SetModel(const std::string& name, uint32_t context_max);
 
+  // What Prometheus knows the cache by; its blocks are not counted elsewhere. Once, after SetModel.
+  void SetCacheConfig(const KvCacheConfig& config);
+
   void CountPrompt(uint64_t prompt_tokens, uint64_t cached_tokens);
   void CountFirstToken(std::chrono::nanoseconds since_arrival);
   // Between one delivery of tokens to a request and the next.

@@ -90,5 +90,38 @@ TEST_F(MetricsTest, ARequestThatWasCancelledInTheQueueHasNoLatency) {
   EXPECT_TRUE(Has("vllm:e2e_request_latency_seconds_count{model_name=\"m\"} 0"));
 }
 
+TEST_F(MetricsTest, StepsAreAHistogramOfTheirTokens) {
+  Engine::Load load;
+  load.step_tokens.Count(8);
+  load.step_tokens.Count(9);
+  metrics_.Text(load);
+  const Engine::Load earlier = load;
+  load.step_tokens.Count(20'000);
+  metrics_.Text(load);
+  metrics_.Text(earlier);  // a scrape that was overtaken takes nothing back
+  const std::string text = metrics_.Text(load);
+
+  const auto has = [&text](const std::string& line) { return text.find(line + "\n") != std::string::npos; };
+  EXPECT_TRUE(has("vllm:iteration_tokens_total_bucket{model_name=\"m\",le=\"1\"} 0")) << text;
+  EXPECT_TRUE(has("vllm:iteration_tokens_total_bucket{model_name=\"m\",le=\"8\"} 1"));
+  EXPECT_TRUE(has("vllm:iteration_tokens_total_bucket{model_name=\"m\",le=\"16\"} 2"));
+  EXPECT_TRUE(has("vllm:iteration_tokens_total_bucket{model_name=\"m\",le=\"16384\"} 2"));
+  EXPECT_TRUE(has("vllm:iteration_tokens_total_count{model_name=\"m\"} 3"));
+  EXPECT_TRUE(has("vllm:iteration_tokens_total_sum{model_name=\"m\"} 20017"));
+}
+
+TEST_F(MetricsTest, TheCacheIsDescribedInLabels) {
+  metrics_.SetCacheConfig({.block_tokens = 64,
+                           .num_blocks = 1000,
+                           .type = "bf16",
+                           .sliding_window = 128,
+                           .has_prefix_cache = true});
+
+  EXPECT_TRUE(
+      Has("vllm:cache_config_info{block_size=\"64\",cache_dtype=\"bf16\",enable_prefix_caching=\"True\","
+          "model_name=\"m\",num_gpu_blocks=\"1000\",sliding_window=\"128\"} 1"))
+      << metrics_.Text({});
+}
+
 }  // namespace
 }  // namespace mimo

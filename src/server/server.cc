@@ -6,8 +6,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "server/api_error.h"
-#include "server/chat_route.h"
-#include "server/completions_route.h"
+#include "server/generation_endpoint.h"
 #include "server/messages_route.h"
 #include "server/openapi.h"
 #include "server/page.h"
@@ -112,6 +111,7 @@ void ApiServer::SetModel(ServedModel model) {
   MIMO_CHECK(!model_ready_);
   model_ = std::move(model);
   accounts_.metrics.SetModel(model_->id, model_->engine->context_max());
+  accounts_.metrics.SetCacheConfig(model_->engine->kv_cache_config());
   model_->tool_call_openers = ToolCallOpeners(*model_->tokenizer);
   model_ready_ = true;
 }
@@ -243,11 +243,11 @@ HttpReply ApiServer::HandleWithKey(const Exchange& exchange, const ApiKey& key) 
       return HandleStoredResponse(request, PlainPath(request.path).substr(kResponsesPrefix.size()),
                                   {responses_, key.name});
     default:
-      return HandleGeneration(exchange, key);
+      return HandleAdmitted(exchange, key);
   }
 }
 
-HttpReply ApiServer::HandleGeneration(const Exchange& exchange, const ApiKey& key) {
+HttpReply ApiServer::HandleAdmitted(const Exchange& exchange, const ApiKey& key) {
   const auto& [request, route, trace] = exchange;
   const Dialect dialect = DialectOf(&route, request);
   Admission admission = Admit(key, accounts_);
@@ -258,26 +258,15 @@ HttpReply ApiServer::HandleGeneration(const Exchange& exchange, const ApiKey& ke
   }
   admission.meter->SetModel(model_->id, model_->id);
   trace.meter = admission.meter;
-  HttpReply reply = Generate(route.route, {.request = request,
-                                           .model = *model_,
-                                           .options = options_.generation,
-                                           .ending = ending_,
-                                           .meter = admission.meter});
+  HttpReply reply = HandleGeneration(route.route,
+                                     {.request = request,
+                                      .model = *model_,
+                                      .options = options_.generation,
+                                      .ending = ending_,
+                                      .meter = admission.meter},
+                                     responses_);
   AddRateHeaders(dialect, admission.verdict, &reply);
   return reply;
-}
-
-HttpReply ApiServer::Generate(ApiRoute route, const GenerationRoute& generation) {
-  switch (route) {
-    case ApiRoute::kCompletions:
-      return HandleTextCompletion(generation);
-    case ApiRoute::kMessages:
-      return HandleMessages(generation);
-    case ApiRoute::kResponses:
-      return HandleResponses(generation, responses_);
-    default:
-      return HandleChatCompletion(generation);
-  }
 }
 
 Engine::Load ApiServer::CurrentLoad() const { return model_ready_ ? model_->engine->load() : Engine::Load{}; }
@@ -306,13 +295,10 @@ HttpReply ApiServer::HandleStatus(const ApiKey& key) {
   const bool ready = model_ready_;
   const auto obstacle = FindObstacle();
   const Engine::Load load = CurrentLoad();
-  const std::string today = UsageDay(std::chrono::system_clock::now());
-  UsageFilter filter{.key = {}, .model = {}, .first_day = today, .last_day = today};
-  if (!key.is_admin) filter.key = key.name;
-  const Result<std::vector<UsageRow>> rows = accounts_.usage->Query(filter);
-  if (!rows) return ErrorReply(ToApiError(rows.error()));
+  std::vector<UsageRow> rows = accounts_.usage->Today(std::chrono::system_clock::now());
+  if (!key.is_admin) std::erase_if(rows, [&key](const UsageRow& row) { return row.key.key != key.name; });
   UsageCounts all;
-  for (const UsageRow& row : *rows) all += row.counts;
+  for (const UsageRow& row : rows) all += row.counts;
   const TokenCounts totals = accounts_.metrics.totals();
   HttpReply reply;
   reply.body = DumpJson(Json{{"model", ready ? model_->id : ""},
@@ -326,7 +312,7 @@ HttpReply ApiServer::HandleStatus(const ApiKey& key) {
                              {"prompt_tokens_cached", totals.cached},
                              {"completion_tokens", totals.completion},
                              {"cache_hit_rate", CacheHitRate(all.tokens)},
-                             {"usage_today", UsageByKeyJson(*rows)}});
+                             {"usage_today", UsageByKeyJson(rows)}});
   return reply;
 }
 

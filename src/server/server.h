@@ -21,7 +21,8 @@
 // One file per idea: http_server (the library behind an interface), api_error (the table of error codes),
 // json_fields, sampling_fields, output_format, tool_choice_field, stream_options (typed reads of a request),
 // reply_shape (tools and formats -> a grammar), served_model and model_alias (names), *_route (endpoints),
-// page (the web page and its home), serve (start, signals, end).
+// page (the web page and its home), serve (start, signals, end), batch_file, batch_results, batch_run (the
+// same endpoints without HTTP).
 
 #include <atomic>
 #include <chrono>
@@ -98,8 +99,7 @@ class ApiServer {
   HttpReply Handle(const HttpRequest& request);
   HttpReply HandleRoute(const Exchange& exchange);
   HttpReply HandleWithKey(const Exchange& exchange, const ApiKey& key);
-  HttpReply HandleGeneration(const Exchange& exchange, const ApiKey& key);
-  HttpReply Generate(ApiRoute route, const GenerationRoute& generation);
+  HttpReply HandleAdmitted(const Exchange& exchange, const ApiKey& key);
   HttpReply HandleOptions(const Exchange& exchange) const;
   HttpReply HandleMetrics() const;
   HttpReply HandleModels(const std::string& path) const;

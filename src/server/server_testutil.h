@@ -40,6 +40,7 @@ class FakeEngine final : public Engine {
   Status health;
   ModelConfig model_config;
   uint32_t context = 4096;
+  KvCacheConfig kv_config;
 
   EngineResult<RequestId> Submit(GenerationRequest request, EventSink sink) override {
     std::unique_lock lock(mutex_);
@@ -66,6 +67,7 @@ class FakeEngine final : public Engine {
   }
   uint32_t context_max() const override { return context; }
   const ModelConfig& config() const override { return model_config; }
+  KvCacheConfig kv_cache_config() const override { return kv_config; }
   Status Health() const override { return health; }
   Load load() const override { return {}; }
 

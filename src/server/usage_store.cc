@@ -175,7 +175,11 @@ UsageCounts& UsageCounts::operator+=(const UsageCounts& other) {
 
 Result<std::unique_ptr<UsageStore>> UsageStore::Open(const UsageStoreOptions& options) {
   MIMO_ASSIGN_OR_RETURN(std::unique_ptr<Database> database, Database::Open(options.path));
+  const std::string today = UsageDay(std::chrono::system_clock::now());
+  MIMO_ASSIGN_OR_RETURN(const std::vector<UsageRow> rows,
+                        database->Select({.key = {}, .model = {}, .first_day = today, .last_day = today}));
   std::unique_ptr<UsageStore> store(new UsageStore(std::move(database)));
+  for (const UsageRow& row : rows) store->AddToToday(row.key, row.counts);
   store->writer_ =
       std::thread([own = store.get(), interval = options.flush_interval] { own->Run(interval); });
   return store;
@@ -198,6 +202,26 @@ UsageStore::~UsageStore() {
 void UsageStore::Add(const UsageKey& key, const UsageCounts& counts) {
   const std::lock_guard lock(mutex_);
   pending_[key] += counts;
+  AddToToday(key, counts);
+}
+
+// A late request of the day before is not today's any more.
+void UsageStore::AddToToday(const UsageKey& key, const UsageCounts& counts) {
+  if (!today_.empty() && key.day < today_.begin()->first.day) return;
+  if (!today_.empty() && key.day > today_.begin()->first.day) today_.clear();
+  UsageKey own = key;
+  own.model.clear();
+  today_[own] += counts;
+}
+
+std::vector<UsageRow> UsageStore::Today(std::chrono::system_clock::time_point now) {
+  const std::string day = UsageDay(now);
+  std::vector<UsageRow> rows;
+  const std::lock_guard lock(mutex_);
+  for (const auto& [key, counts] : today_) {
+    if (key.day == day) rows.push_back({key, counts});
+  }
+  return rows;
 }
 
 Status UsageStore::Flush() {

@@ -73,6 +73,10 @@ class UsageStore {
   // Everything added so far, in the order of UsageKey. kUnavailable when the disk fails.
   Result<std::vector<UsageRow>> Query(const UsageFilter& filter);
 
+  // Of the day that `now` is in, each key's sums under each price, with an empty model: from memory, so that
+  // it may be asked often. What other processes add to the file shows after a restart.
+  std::vector<UsageRow> Today(std::chrono::system_clock::time_point now);
+
   // Writes what is in memory now.
   Status Flush();
 
@@ -81,6 +85,7 @@ class UsageStore {
 
   explicit UsageStore(std::unique_ptr<Database> database);
   void Run(std::chrono::milliseconds flush_interval);
+  void AddToToday(const UsageKey& key, const UsageCounts& counts);
 
   std::mutex database_mutex_;  // taken before mutex_
   std::unique_ptr<Database> database_;
@@ -88,6 +93,7 @@ class UsageStore {
   std::condition_variable stopping_changed_;
   bool stopping_ = false;
   std::map<UsageKey, UsageCounts> pending_;
+  std::map<UsageKey, UsageCounts> today_;  // of one day, without models: clients may make names up
   std::thread writer_;
 };
 

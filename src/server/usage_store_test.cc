@@ -170,5 +170,37 @@ TEST(UsageStore, DaysAreUtc) {
   EXPECT_EQ(UsageDay(std::chrono::system_clock::from_time_t(86'400)), "1970-01-02");
 }
 
+TEST_F(UsageStoreTest, TodayIsKnownWithoutTheFile) {
+  constexpr auto kNoon = std::chrono::system_clock::time_point(std::chrono::hours(24 * 365 * 60 + 12));
+  const std::string day = UsageDay(kNoon);
+  const auto store = OpenStore();
+  store->Add(KeyOf(UsageDay(kNoon - std::chrono::hours(24)), "alice"), kOne);
+  store->Add(KeyOf(day, "alice"), kOne);
+  store->Add(KeyOf(day, "alice", "another"), kOne);
+  store->Add(KeyOf(day, "bob"), kOne);
+  store->Add(KeyOf(UsageDay(kNoon - std::chrono::hours(24)), "bob"), kOne);  // late
+
+  const std::vector<UsageRow> rows = store->Today(kNoon);
+
+  ASSERT_EQ(rows.size(), 2U);
+  EXPECT_EQ(rows[0].key, KeyOf(day, "alice", ""));
+  EXPECT_EQ(rows[0].counts.requests, 2U);
+  EXPECT_EQ(rows[0].counts.tokens.prompt, 20U);
+  EXPECT_EQ(rows[1].counts, kOne);
+  EXPECT_TRUE(store->Today(kNoon + std::chrono::hours(24)).empty());
+}
+
+TEST_F(UsageStoreTest, TodayGoesOnAfterARestart) {
+  const auto now = std::chrono::system_clock::now();
+  { OpenStore()->Add(KeyOf(UsageDay(now), "alice"), kOne); }
+  const auto store = OpenStore();
+  store->Add(KeyOf(UsageDay(now), "alice"), kOne);
+
+  const std::vector<UsageRow> rows = store->Today(now);
+
+  ASSERT_EQ(rows.size(), 1U);
+  EXPECT_EQ(rows[0].counts.requests, 2U);
+}
+
 }  // namespace
 }  // namespace mimo

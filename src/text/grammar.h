@@ -120,7 +120,7 @@ class GrammarMatcher {
   bool MustEnd() const;
   // Overwrites `mask` (of at least the vocabulary's size) with the tokens that may come next. A token is
   // allowed exactly if AcceptToken would take it. Stop tokens are the caller's business: CanEnd.
-  // kResourceExhausted when the grammar is so ambiguous that its alternatives exceed a limit.
+  // kInvalidArgument when the grammar is so ambiguous that its alternatives exceed a limit.
   Status FillMask(TokenBitmask* mask);
 
   struct Impl;

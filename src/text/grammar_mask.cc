@@ -166,7 +166,7 @@ Status FillGrammarMask(const GrammarThreads& threads, GrammarVocabulary::Impl& v
   const bool is_too_much = stacks->overflowed() || stacks->work() >= kWorkMax;
   stacks->LimitWork(UINT64_MAX);
   if (is_too_much) {
-    return ResourceExhausted("the grammar is too ambiguous: too many alternatives at one place of the text");
+    return InvalidArgument("the grammar is too ambiguous: too many alternatives at one place of the text");
   }
   return {};
 }

@@ -6,7 +6,7 @@
 
 namespace mimo {
 
-// Sets the bits of all tokens that `stacks` could take from `threads`. kResourceExhausted when that takes too
+// Sets the bits of all tokens that `stacks` could take from `threads`. kInvalidArgument when that takes too
 // long or has too many alternatives. Leaves `stacks` as it was.
 Status FillGrammarMask(const GrammarThreads& threads, GrammarVocabulary::Impl& vocabulary,
                        GrammarStacks* stacks, TokenBitmask* mask);

@@ -38,13 +38,14 @@ class ForcedEngine final : public Engine {
   void Cancel(RequestId id) override { engine_->Cancel(id); }
   uint32_t context_max() const override { return engine_->context_max(); }
   const ModelConfig& config() const override { return engine_->config(); }
+  KvCacheConfig kv_cache_config() const override { return engine_->kv_cache_config(); }
   Status Health() const override { return engine_->Health(); }
   Load load() const override { return engine_->load(); }
   uint32_t CachedTokens(std::span<const TokenId> prompt, std::string_view cache_salt) const override {
     return engine_->CachedTokens(prompt, cache_salt);
   }
-
   std::string cache_folder() const override { return engine_->cache_folder(); }
+
  private:
   const std::unique_ptr<Engine> engine_;
   const Tokenizer& tokenizer_;
