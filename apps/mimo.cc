@@ -30,7 +30,7 @@ void AddCommands(CLI::App& program, CommandAction* action) {
   AddKeysCommand(program, action);
   AddReplayCommand(program, action);
   AddCacheCommand(program, action);
-  AddPlannedCommands(program, action);
+  AddBatchCommand(program, action);
 }
 
 Status ReadConfigFile(const CLI::App& program) {

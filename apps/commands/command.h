@@ -42,7 +42,6 @@ void AddEvalCommand(CLI::App& program, CommandAction* action);
 void AddKeysCommand(CLI::App& program, CommandAction* action);
 void AddReplayCommand(CLI::App& program, CommandAction* action);
 void AddCacheCommand(CLI::App& program, CommandAction* action);
-// The commands that this version does not have: they fail with a message that says so.
-void AddPlannedCommands(CLI::App& program, CommandAction* action);
+void AddBatchCommand(CLI::App& program, CommandAction* action);
 
 }  // namespace mimo

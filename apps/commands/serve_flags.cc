@@ -48,8 +48,7 @@ void AddNetworkFlags(FlagAdder& add, ServeFlags* flags) {
 }
 
 void AddSchedulerFlags(FlagAdder& add, ServeFlags* flags) {
-  EngineOptions& engine = flags->engine;
-  add("--sequences", engine.sequences_max, "requests that run at once")->check(CLI::Range(1, 512));
+  EngineOptions& engine = flags->served.engine;
   add("--queue-requests", engine.queue.requests_max, "that may wait; beyond it 503")
       ->check(CLI::Range(1, 1'000'000));
   add("--queue-tokens", engine.queue.prompt_tokens_max, "of all prompts that may wait; beyond it 503");
@@ -82,16 +81,9 @@ void AddLogFlags(FlagAdder& add, ServeFlags* flags) {
 }  // namespace
 
 void AddServeFlags(CLI::App& command, ServeFlags* flags) {
+  AddServedModelFlags(command, &flags->served);
   FlagAdder add(command);
   AddNetworkFlags(add, flags);
-  add("--model-name", flags->name, "name in the API; default: the checkpoint's file name");
-  add("--alias", flags->alias_names, "a further name in the API, or a pattern such as 'claude-*'");
-  add.Flag("--strict-reasoning-replay", flags->chat_policy.strict_reasoning_replay,
-           "refuse turns with tool calls that come back without their reasoning, as Xiaomi's platform does");
-  add.Flag("--platform-sampling", flags->chat_policy.platform_sampling,
-           "when thinking, temperature 1 and top_p 0.95 whatever the request says, as the platform");
-  add.Flag("--reasoning-field", flags->chat_policy.reasoning_field,
-           "repeat reasoning_content under vLLM's newer name 'reasoning'");
   AddSchedulerFlags(add, flags);
   AddAccountFlags(add, flags);
   AddLogFlags(add, flags);
@@ -101,16 +93,10 @@ Status FinishServeFlags(ServeFlags* flags) {
   SetLogFormat(kLogFormats.at(flags->log_format));
   SetLogLevel(kLogLevels.at(flags->log_level));
   flags->options.api.http.body_bytes_max = uint64_t{flags->body_megabytes_max} << 20;
-  flags->engine.queue_time_max = std::chrono::seconds(flags->queue_seconds);
+  flags->served.engine.queue_time_max = std::chrono::seconds(flags->queue_seconds);
   flags->options.drain_timeout = std::chrono::seconds(flags->drain_seconds);
-  MIMO_ASSIGN_OR_RETURN(flags->options.api.prices, ReadPriceCard(flags->model.config));
-  MIMO_ASSIGN_OR_RETURN(const Json aliases, ReadConfigTable(flags->model.config, "aliases"));
-  Result<std::vector<ModelAlias>> parsed = ParseAliases(aliases);
-  if (!parsed)
-    return InvalidArgument("{} ({}): correct the file", parsed.error().message, flags->model.config);
-  for (const std::string& name : flags->alias_names) flags->aliases.push_back({.name = name});
-  flags->aliases.insert(flags->aliases.end(), parsed->begin(), parsed->end());
-  return {};
+  MIMO_ASSIGN_OR_RETURN(flags->options.api.prices, ReadPriceCard(flags->served.model.config));
+  return FinishServedModelFlags(&flags->served);
 }
 
 }  // namespace mimo

@@ -1,25 +1,17 @@
 #pragma once
-// The flags of `mimo serve` beyond the model's.
+// The flags of `mimo serve`.
 
 #include <string>
-#include <vector>
 
-#include "apps/commands/model_flags.h"
-#include "engine/engine.h"
+#include "apps/commands/served_model_flags.h"
 #include "server/serve.h"
-#include "server/served_model.h"
 
 namespace mimo {
 
 struct ServeFlags {
-  ModelFlags model;
+  ServedModelFlags served;
   ServeOptions options;
-  std::string name;
-  EngineOptions engine;
   uint32_t queue_seconds = 0;
-  std::vector<std::string> alias_names;  // further names, without defaults of their own
-  std::vector<ModelAlias> aliases;       // those, and the configuration file's table [aliases]
-  ChatPolicy chat_policy;
   uint32_t body_megabytes_max = 64;
   uint32_t drain_seconds = 30;
   std::string log_format = "text";
@@ -29,7 +21,8 @@ struct ServeFlags {
 // `flags` must live until the command has run.
 void AddServeFlags(CLI::App& command, ServeFlags* flags);
 
-// Sets the log up, reads the price card, and moves what has another unit into `flags->options`.
+// Sets the log up, reads the price card and the aliases, and moves what has another unit into
+// `flags->options`.
 Status FinishServeFlags(ServeFlags* flags);
 
 }  // namespace mimo

@@ -41,7 +41,7 @@ struct ServedModel {
   // For requests that leave them open: what Xiaomi's platform documents as its defaults.
   RequestDefaults defaults = {.temperature = 1.0F, .top_p = 0.95F};
   ChatPolicy policy;
-  std::vector<TokenId> tool_call_openers;  // ToolCallOpeners of the tokenizer; ApiServer::SetModel fills it
+  std::vector<TokenId> tool_call_openers;  // ToolCallOpeners; ApiServer and BatchRun fill it
   std::unique_ptr<const Tokenizer> tokenizer;
   std::unique_ptr<SampledTurns> sampled_turns = std::make_unique<SampledTurns>(kSampledTurnsBytesMax);
   std::unique_ptr<SampledTurnsFile> sampled_turns_file;  // null: they do not outlive the process

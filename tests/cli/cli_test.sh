@@ -65,7 +65,6 @@ fi
 expect_error 1 "not in this version" quantize x y.gguf --type iq2_xs
 expect_error 2 "--bpw" quantize x y.gguf
 expect_error 2 ".gguf" quantize x y --type q8_0
-expect_error 1 "not implemented in this version" batch x y
 expect_error 2 "--kv-type" run --model x --kv-type q2_k -p hello
 expect_error 1 "--memory" run --model x --memory 4G -p hello
 expect_error 1 "--device" run --model x --device cuda:0 -p hello
@@ -233,6 +232,66 @@ expect_error 1 "--cache-dir" cache ls
 expect_error 1 "$work/none" cache verify --cache-dir "$work/none"
 expect_error 2 "cache --help" cache tidy
 expect_error 2 "16G" cache prune --cache-dir "$work/cache" --cache-disk many
+
+echo "# batch"
+request() { printf '{"custom_id":"%s","method":"POST","url":"/v1/%s","body":%s}\n' "$@"; }
+chat='"messages":[{"role":"user","content":"Hi"}]'
+{
+  request chat chat/completions "{$chat,\"max_tokens\":3}"
+  request text completions '{"prompt":"Hi","max_tokens":3}'
+  request response responses '{"input":"Hi","max_output_tokens":16}'
+  request refused chat/completions '{"messages":7}'
+  request lost nowhere '{}'
+  echo '{"custom_id":'
+} >"$work/batch.jsonl"
+expect_exit 0 batch --model "$model" "$work/batch.jsonl" "$work/results.jsonl"
+[ -s "$work/stdout" ] && fail "batch: data on stdout"
+expect_match "batch" "$(cat "$work/stderr")" '^answered 6 requests, 3 of them with an error$'
+expect_equal "batch results" "$(wc -l <"$work/results.jsonl")" 6
+expect_result() { grep -qE -- "$1" "$work/results.jsonl" || fail "batch: no result '$1' in $(cat "$work/results.jsonl")"; }
+for id in chat text response; do
+  expect_result "^\\{\"id\":\"batch_req_[0-9a-f]+\",\"custom_id\":\"$id\",\"response\":\\{\"status_code\":200,\"request_id\":\"req_.*\"error\":null\\}$"
+done
+expect_result '"custom_id":"refused","response":\{"status_code":400,.*"param":"messages".*"error":null\}$'
+expect_result '"custom_id":"lost","response":null,"error":\{"code":"invalid_url",'
+expect_result '"custom_id":null,"response":null,"error":\{"code":"invalid_json_line",.*"line":6\}\}$'
+cp "$work/results.jsonl" "$work/before.jsonl"
+expect_exit 0 batch --model "$model" "$work/batch.jsonl" "$work/results.jsonl"
+expect_match "batch, all done" "$(cat "$work/stderr")" '^6 of 6 requests have their results'
+cmp -s "$work/results.jsonl" "$work/before.jsonl" || fail "batch: a second run changes the results"
+expect_error 2 "output is required" batch --model "$model" "$work/batch.jsonl"
+expect_error 1 "$work/none" batch --model "$model" "$work/none" "$work/x.jsonl"
+expect_error 1 "not the result of a batch" batch --model "$model" "$work/batch.jsonl" "$work/batch.jsonl"
+cat "$work/batch.jsonl" "$work/batch.jsonl" >"$work/twice.jsonl"
+expect_error 1 "lines 1 and 7 have the same custom_id 'chat'" batch --model "$model" "$work/twice.jsonl" "$work/x.jsonl"
+
+# Stopped twice, by a kill and by SIGINT, and continued: every request has one result, and none is made twice.
+for i in $(seq 1 200); do
+  request "r$i" chat/completions "{$chat,\"max_tokens\":50,\"ignore_eos\":true,\"seed\":$i}"
+done >"$work/batch.jsonl"
+rm "$work/results.jsonl"
+# stop_batch SIGNAL COUNT: runs the batch until there are COUNT results, then sends the signal; sets `code`.
+stop_batch() {
+  "$mimo" batch --model "$model" --sequences 2 "$work/batch.jsonl" "$work/results.jsonl" 2>"$work/stderr" &
+  local pid=$!
+  while [ "$(cat "$work/results.jsonl" 2>/dev/null | wc -l)" -lt "$2" ] && kill -0 $pid 2>/dev/null; do sleep 0.05; done
+  kill "-$1" $pid
+  wait $pid 2>/dev/null
+  code=$?
+}
+stop_batch KILL 3
+expect_equal "batch, killed" $code 137
+printf '{"id":"batch_req_0","custom_id":"r200","resp' >>"$work/results.jsonl" # as a kill on a full disk leaves it
+cp "$work/results.jsonl" "$work/before.jsonl"
+kept=$(wc -l <"$work/before.jsonl")
+stop_batch INT $((kept + 3))
+expect_equal "batch, interrupted" $code 1
+expect_match "batch, interrupted" "$(tail -n 1 "$work/stderr")" '^mimo: error: interrupted with [0-9]+ requests to go .*: run again to continue$'
+[ "$(wc -l <"$work/results.jsonl")" -lt 200 ] || fail "batch: it was over before it was interrupted"
+expect_exit 0 batch --model "$model" "$work/batch.jsonl" "$work/results.jsonl"
+cmp -s <(head -n "$kept" "$work/results.jsonl") <(head -n "$kept" "$work/before.jsonl") || fail "batch: results changed"
+expect_equal "batch, continued" "$(grep -c '"status_code":200,.*"completion_tokens":50' "$work/results.jsonl")" 200
+expect_equal "batch, ids" "$(grep -o '"custom_id":"r[0-9]*"' "$work/results.jsonl" | sort -u | wc -l)" 200
 
 [ $failures -eq 0 ] && echo "all passed"
 exit $((failures > 0))
