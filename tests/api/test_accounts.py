@@ -173,9 +173,13 @@ def test_metrics_read_by_prometheus(account):
                  "vllm:request_time_per_output_token_seconds", "vllm:e2e_request_latency_seconds",
                  "vllm:request_queue_time_seconds", "vllm:request_prefill_time_seconds",
                  "vllm:request_decode_time_seconds", "vllm:request_prompt_tokens", "vllm:request_generation_tokens",
-                 "mimo:cost", "mimo:missing_reasoning_replays"):
+                 "vllm:iteration_tokens_total", "vllm:cache_config_info", "mimo:cost", "mimo:missing_reasoning_replays"):
         assert name in families, name
         assert all(sample.labels["model_name"] == MODEL_NAME for sample in families[name].samples), name
+    layout = families["vllm:cache_config_info"].samples[0].labels
+    assert layout["block_size"] == "64" and int(layout["num_gpu_blocks"]) > 0
+    steps = {sample.name: sample.value for sample in families["vllm:iteration_tokens_total"].samples}
+    assert steps["vllm:iteration_tokens_total_count"] > 0
     for family in families.values():
         if family.type == "histogram":
             check_histogram(family)
