@@ -13,7 +13,7 @@ namespace mimo {
 // An object before the automaton of its keys is made.
 struct GrammarObjectSpec {
   struct Entry {
-    ByteDfa key;  // disjoint from the other entries' keys; no key continues another one
+    ByteDfa key;  // disjoint from the other entries' keys
     GrammarNodeId value = kNoGrammarNode;
     bool required = false;
   };

@@ -97,7 +97,7 @@ class MaskFiller {
       }
       if (is_taken) {
         AddTokensOf(node);
-        if (trie_.end[node] > node + 1) {
+        if (trie_.end[node] > node + 1 && stacks_.Accepts(ended)) {
           stacks_.AfterTerminal(ended, &path_[0]);
           WalkSubtree(node);
         }

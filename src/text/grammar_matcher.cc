@@ -190,17 +190,21 @@ void GrammarStacks::ResumeKey(const GrammarThread& thread) {
 uint32_t GrammarStacks::AddKey(uint32_t previous, uint32_t entry, bool required, std::string_view key_text) {
   const auto begin = static_cast<uint32_t>(key_text.data() - text.data());
   const auto size = static_cast<uint32_t>(key_text.size());
+  const uint32_t count = keys_[previous].count + 1;
+  const uint32_t required_count = keys_[previous].required_count + (required ? 1 : 0);
   const size_t bucket = Bucket(previous, entry, uint64_t{begin} << 32 | size);
   for (uint32_t id = key_buckets_[bucket]; id != 0; id = keys_[id].next_in_bucket) {
     const Key& key = keys_[id];
     // One place of the text may hold different bytes while tokens are tried, but not within one thread's
     // past; what was tried is restored before the next token of another path, or shares these bytes.
-    if (key.previous == previous && key.entry == entry && key.begin == begin && key.size == size) return id;
+    // Alternatives share their keys, but what one requires may be optional in another.
+    if (key.previous == previous && key.entry == entry && key.begin == begin && key.size == size &&
+        key.required_count == required_count) {
+      return id;
+    }
   }
   const auto id = static_cast<uint32_t>(keys_.size());
-  const Key& last = keys_[previous];
-  keys_.push_back({previous, entry, begin, size, last.count + 1, last.required_count + (required ? 1 : 0),
-                   key_buckets_[bucket]});
+  keys_.push_back({previous, entry, begin, size, count, required_count, key_buckets_[bucket]});
   key_buckets_[bucket] = id;
   return id;
 }
@@ -244,10 +248,14 @@ bool GrammarStacks::Accepts(const GrammarThread& thread) const {
   if (thread.node == kNoGrammarNode) return false;
   if (TerminalOf(thread).dfa.label[thread.state] == 0) return false;
   const GrammarNode& node = program_->nodes[thread.node];
+  if (node.kind == GrammarNode::Kind::kObject) {
+    return IsNewKey(frames_[thread.parent].data, std::string_view(text).substr(thread.count));
+  }
   return node.kind != GrammarNode::Kind::kString || thread.count >= node.min;
 }
 
-// A key must not be one the object has, nor the beginning of nothing but such keys.
+// A key must not be the beginning of nothing but keys that the object has. Where a key has endlessly many
+// continuations, some are new.
 bool GrammarStacks::AdvanceKey(uint8_t byte, GrammarThread* thread) const {
   const GrammarObject& object = program_->objects[program_->nodes[thread->node].index];
   const Frame& frame = frames_[thread->parent];
@@ -257,11 +265,7 @@ bool GrammarStacks::AdvanceKey(uint8_t byte, GrammarThread* thread) const {
   if (state == ByteDfa::kDead) return false;
   const std::string_view so_far = std::string_view(text).substr(thread->count);
   const uint64_t words = (only_required ? object.required_keys_words : object.keys_words)[state];
-  if (words != kManyWords) {
-    if (words <= NumKeysWithPrefix(frame, so_far)) return false;
-  } else if (dfa.label[state] != 0 && !IsNewKey(frame.data, so_far)) {
-    return false;
-  }
+  if (words != kManyWords && words <= NumKeysWithPrefix(frame, so_far)) return false;
   thread->state = state;
   return true;
 }
@@ -323,7 +327,8 @@ void GrammarStacks::AfterTerminal(const GrammarThread& thread, GrammarThreads* c
   }
 }
 
-// Keys and counted strings always can: they end with a byte of their own.
+// Of keys and counted strings only those that have not ended count: something follows each key, and a string
+// ends with a byte of its own.
 bool GrammarStacks::CanContinue(const GrammarThread& thread) const {
   if (program_->nodes[thread.node].kind != GrammarNode::Kind::kTerminal) return !Accepts(thread);
   const ByteDfa& dfa = TerminalOf(thread).dfa;
@@ -338,8 +343,9 @@ bool GrammarStacks::StringMayEnd(const GrammarThread& thread, uint32_t more) con
 bool GrammarStacks::StringIsTight(const GrammarThread& thread, uint32_t more) const {
   const GrammarNode& node = program_->nodes[thread.node];
   const uint32_t needed_max = program_->terminals[node.index]->needed_max;
-  return needed_max > 0 && thread.count < node.min &&
-         uint64_t{thread.count} + more + 1 + needed_max > node.max;
+  // With enough between the minimum and the maximum, whatever is short of the one is far from the other.
+  if (needed_max == 0 || uint64_t{node.min} + needed_max <= uint64_t{node.max} + 1) return false;
+  return thread.count < node.min && uint64_t{thread.count} + more + 1 + needed_max > node.max;
 }
 
 void GrammarStacks::Advance(const GrammarThreads& closed, uint8_t byte, GrammarThreads* next) {

@@ -33,7 +33,8 @@ struct GrammarTerminal {
 };
 using GrammarTerminalPtr = std::shared_ptr<const GrammarTerminal>;
 
-// An object in any notation: open [key value {separator key value}] close, no key twice.
+// An object in any notation: open [key value {separator key value}] close, no key twice. An array without
+// equal items is one too, whose keys are the items and whose values are nothing.
 struct GrammarObject {
   struct Entry {
     GrammarNodeId value = kNoGrammarNode;  // what follows the key
@@ -44,7 +45,7 @@ struct GrammarObject {
   GrammarNodeId close = kNoGrammarNode;
   GrammarNodeId close_empty = kNoGrammarNode;  // the close of an object without keys
   std::vector<Entry> entries;
-  // Label i + 1 accepts a key of entry i. No key continues another one.
+  // Label i + 1 accepts a key of entry i.
   GrammarTerminalPtr keys;
   GrammarTerminalPtr required_keys;
   std::vector<uint64_t> keys_words;           // CountWords of the automata above

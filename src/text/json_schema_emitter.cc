@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "text/grammar_nfa.h"
+#include "text/json_schema_counted_array.h"
 #include "text/json_schema_number.h"
 #include "text/regex_grammar_dfa.h"
 
@@ -175,6 +176,14 @@ Result<GrammarNodeId> JsonEmitter::Strings(const StringSet& strings) {
 
 Result<GrammarNodeId> JsonEmitter::Array(const ArraySet& set) {
   const JsonTerminals& terminals = JsonTerminals::Get();
+  if (set.unique && set.max > 1) return UniqueArray(set);
+  if (!set.contains.empty()) {
+    const ArrayBrackets brackets = {.open = Shared(terminals.open_array),
+                                    .separator = Shared(terminals.comma),
+                                    .close = Shared(terminals.close_array),
+                                    .close_empty = Shared(terminals.close_empty_array)};
+    return CountedArray(set, brackets, this, &builder_).Node();
+  }
   GrammarArray array = {.open = Shared(terminals.open_array),
                         .separator = Shared(terminals.comma),
                         .close = Shared(terminals.close_array),
@@ -185,6 +194,43 @@ Result<GrammarNodeId> JsonEmitter::Array(const ArraySet& set) {
   for (size_t i = 0; i < prefix_size; ++i) array.prefix.push_back(NodeFor(set.ItemAt(i)));
   array.rest = NodeFor(set.ItemAt(prefix_size));
   return builder_.Array(std::move(array));
+}
+
+// Items with one spelling each are told apart like the keys of an object.
+Result<GrammarNodeId> JsonEmitter::UniqueArray(const ArraySet& set) {
+  static const ByteDfa kShortNumbers =
+      ConstantRegexDfa(R"(0|-?[1-9][0-9]*(\.[0-9]*[1-9])?|-?0\.[0-9]*[1-9])");
+  const JsonTerminals& terminals = JsonTerminals::Get();
+  MIMO_ASSIGN_OR_RETURN(const ValueSet* items, reader_.SetOf(set.ItemAt(0)));
+  if (set.prefix_size() > 0 || !set.contains.empty() || !items->arrays.empty() || !items->objects.empty()) {
+    return InvalidArgument(
+        "JSON schema: the keyword 'uniqueItems' is not supported where 'items' allows arrays or objects, or "
+        "with "
+        "'prefixItems' or 'contains'");
+  }
+  GrammarObjectSpec spec = {.open = Shared(terminals.open_array),
+                            .separator = Shared(terminals.comma),
+                            .close = Shared(terminals.close_array),
+                            .close_empty = Shared(terminals.close_empty_array),
+                            .min = set.min,
+                            .max = set.max};
+  const GrammarNodeId nothing = builder_.Literal("");
+  const auto add = [&](ByteDfa spelling) { spec.entries.push_back({std::move(spelling), nothing}); };
+  if (items->has_null) add(LiteralDfa("null"));
+  if (items->has_true) add(LiteralDfa("true"));
+  if (items->has_false) add(LiteralDfa("false"));
+  if (!items->number.IsEmpty()) {
+    const ByteDfa& numbers = items->number.any ? PlainNumberDfa() : *items->number.dfa;
+    MIMO_ASSIGN_OR_RETURN(ByteDfa spelling,
+                          Combine(numbers, kShortNumbers, DfaOperation::kIntersection, &budget_));
+    add(std::move(spelling));
+  }
+  if (!items->string.IsEmpty()) {
+    MIMO_ASSIGN_OR_RETURN(const DfaPtr strings, DfaOf(items->string, &budget_));
+    MIMO_ASSIGN_OR_RETURN(ByteDfa spelling, JsonStringDfa(*strings, place_, &budget_));
+    add(std::move(spelling));
+  }
+  return builder_.Object(std::move(spec));
 }
 
 Result<GrammarNodeId> JsonEmitter::Object(const ObjectSet& set) {

@@ -46,6 +46,7 @@ class JsonEmitter {
 
  private:
   Result<GrammarNodeId> Emit(const ValueSet& set);
+  Result<GrammarNodeId> UniqueArray(const ArraySet& set);
   GrammarNodeId Shared(const GrammarTerminalPtr& terminal);
 
   SchemaReader& reader_;

@@ -20,10 +20,9 @@ constexpr int kEmptinessDepth = 4;
 
 // Keywords that say which values are allowed and that this program does not implement, from this and earlier
 // drafts. Whatever is in neither this list nor the readers below is an annotation by the specification.
-constexpr std::array<std::string_view, 12> kUnsupported = {
-    "$dynamicRef",     "$recursiveRef", "unevaluatedItems", "unevaluatedProperties",
-    "additionalItems", "dependencies",  "contains",         "extends",
-    "disallow",        "divisibleBy",   "$dynamicAnchor",   "$recursiveAnchor"};
+constexpr std::array<std::string_view, 7> kUnsupported = {
+    "$recursiveRef", "$recursiveAnchor", "additionalItems", "dependencies",
+    "extends",       "disallow",         "divisibleBy"};
 
 DfaPtr Share(ByteDfa dfa) { return std::make_shared<const ByteDfa>(std::move(dfa)); }
 
@@ -65,9 +64,17 @@ bool FindPointer(const Json& node, const Json& wanted, std::string* pointer) {
   return false;
 }
 
+bool HasUnevaluated(const Json& node) {
+  if (node.is_object() && (node.contains("unevaluatedItems") || node.contains("unevaluatedProperties"))) {
+    return true;
+  }
+  return node.is_structured() && std::any_of(node.begin(), node.end(), HasUnevaluated);
+}
+
 }  // namespace
 
-SchemaReader::SchemaReader(const Json& root, GrammarBudget* budget) : root_(root), budget_(*budget) {}
+SchemaReader::SchemaReader(const Json& root, GrammarBudget* budget)
+    : root_(root), budget_(*budget), references_(root), notes_evaluated_(HasUnevaluated(root)) {}
 
 const Json& SchemaReader::Keep(Json schema) { return kept_.emplace_back(std::move(schema)); }
 
@@ -109,9 +116,13 @@ Result<const ValueSet*> SchemaReader::SetOfLiteral(const SchemaLiteral& literal)
   if (literal.negated) {
     MIMO_ASSIGN_OR_RETURN(const ValueSet* positive, SetOfLiteral({literal.schema, false}));
     Result<ValueSet> complement = Complement(*positive, &budget_);
+    if (!complement && complement.error().code != ErrorCode::kUnimplemented) {
+      return InvalidArgument("JSON schema, {}: {}", PointerTo(*literal.schema), complement.error().message);
+    }
     if (!complement) {
-      return InvalidArgument("JSON schema, {}: {} is not supported, and 'not', 'oneOf' or 'if' needs it",
-                             PointerTo(*literal.schema), complement.error().message);
+      return InvalidArgument(
+          "JSON schema, {}: {} is not supported, and 'not', 'oneOf', 'if' or 'maxContains' needs it",
+          PointerTo(*literal.schema), complement.error().message);
     }
     set = *std::move(complement);
   } else {
@@ -148,6 +159,7 @@ Result<ValueSet> SchemaReader::ReadObject(const Json& schema) {
   MIMO_RETURN_IF_ERROR(ReadDependents(schema, &set));
   MIMO_RETURN_IF_ERROR(ReadReference(schema, &set));
   MIMO_RETURN_IF_ERROR(ReadApplicators(schema, &set));
+  MIMO_RETURN_IF_ERROR(ReadUnevaluated(schema, &set));
   return set;
 }
 
@@ -156,18 +168,10 @@ Status SchemaReader::CheckKeywords(const Json& schema) const {
     if (std::find(kUnsupported.begin(), kUnsupported.end(), key) != kUnsupported.end()) {
       return Wrong(schema, key, fmt::format("the keyword '{}' is not supported", key));
     }
-    if (key == "uniqueItems" && value != false) {
-      const Json* max = Find(schema, "maxItems");
-      if (max != nullptr && max->is_number() && max->get<double>() <= 1) continue;
-      return Wrong(schema, key, "the keyword 'uniqueItems' is not supported");
-    }
     // A vocabulary of one's own may change what the keywords mean.
     if (key == "$schema" && value.is_string() &&
         value.get_ref<const std::string&>().find("json-schema.org/") == std::string::npos) {
       return Wrong(schema, key, "a '$schema' other than json-schema.org's is not supported");
-    }
-    if (key == "$id" && &schema != &root_) {
-      return Wrong(schema, key, "the keyword '$id' is only supported at the root");
     }
   }
   return {};
@@ -250,26 +254,32 @@ Status SchemaReader::ReadValues(const Json& schema, ValueSet* set) {
   const Json* values = Find(schema, "enum");
   if (values == nullptr) return {};
   if (!values->is_array()) return Wrong(schema, "enum", "it must be a list");
-  // Strings by the thousand are one automaton, made at once.
+  // Strings and numbers by the thousand are one automaton each, made at once.
   ValueSet any = ValueSet::None();
   NfaBuilder strings;
-  const uint32_t end = strings.NewState();
-  strings.SetLabel(end, 1);
-  bool has_strings = false;
+  NfaBuilder numbers;
+  const uint32_t strings_end = strings.NewState();
+  const uint32_t numbers_end = numbers.NewState();
+  strings.SetLabel(strings_end, 1);
+  numbers.SetLabel(numbers_end, 1);
   for (const Json& value : *values) {
     MIMO_RETURN_IF_ERROR(budget_.Spend(10));
     if (value.is_string()) {
-      strings.AddText(NfaBuilder::kStart, value.get_ref<const std::string&>(), end);
-      has_strings = true;
-      continue;
+      strings.AddText(NfaBuilder::kStart, value.get_ref<const std::string&>(), strings_end);
+    } else if (value.is_number()) {
+      MIMO_ASSIGN_OR_RETURN(const ByteDfa dfa, NumberEqualDfa(value, &budget_));
+      numbers.AddDfa(NfaBuilder::kStart, dfa, numbers_end);
+    } else {
+      MIMO_ASSIGN_OR_RETURN(const ValueSet one, ValueSetOf(value));
+      MIMO_ASSIGN_OR_RETURN(any, Union(any, one, &budget_));
     }
-    MIMO_ASSIGN_OR_RETURN(const ValueSet one, ValueSetOf(value));
-    MIMO_ASSIGN_OR_RETURN(any, Union(any, one, &budget_));
   }
-  if (has_strings) {
-    MIMO_ASSIGN_OR_RETURN(ByteDfa dfa, strings.Determinize(&budget_));
-    any.string = {.kind = StringSet::Kind::kDfa, .dfa = Share(std::move(dfa))};
+  MIMO_ASSIGN_OR_RETURN(ByteDfa strings_dfa, strings.Determinize(&budget_));
+  if (!strings_dfa.IsEmpty()) {
+    any.string = {.kind = StringSet::Kind::kDfa, .dfa = Share(std::move(strings_dfa))};
   }
+  MIMO_ASSIGN_OR_RETURN(ByteDfa numbers_dfa, numbers.Determinize(&budget_));
+  any.number.dfa = Share(std::move(numbers_dfa));
   return Restrict(set, any);
 }
 
@@ -345,14 +355,40 @@ Status SchemaReader::ReadArrays(const Json& schema, ValueSet* set) {
       return Wrong(schema, "items", "a list of schemas is 'prefixItems' in draft 2020-12");
     layer.rest = FormulaOf(*items);
   }
+  if (notes_evaluated_) {
+    array.evaluated = schema.contains("items") ? kUnbounded : static_cast<uint32_t>(layer.prefix.size());
+  }
   if (layer.rest.never) {
     array.max = std::min(array.max, static_cast<uint32_t>(layer.prefix.size()));
     layer.rest = {};
   }
   if (!layer.prefix.empty() || !layer.rest.IsTrue()) array.layers.push_back(std::move(layer));
+  MIMO_RETURN_IF_ERROR(ReadContains(schema, &array));
   ValueSet arrays;
   arrays.arrays = {std::move(array)};
   return Restrict(set, arrays);
+}
+
+Status SchemaReader::ReadContains(const Json& schema, ArraySet* array) {
+  if (const Json* unique = Find(schema, "uniqueItems")) {
+    if (!unique->is_boolean()) return Wrong(schema, "uniqueItems", "it must be a boolean");
+    array->unique = unique->get<bool>() && array->max > 1;
+  }
+  const Json* item = Find(schema, "contains");
+  if (item == nullptr) return {};
+  ArrayContains contains = {.item = FormulaOf(*item)};
+  MIMO_ASSIGN_OR_RETURN(contains.min, Count(schema, "minContains", 1));
+  MIMO_ASSIGN_OR_RETURN(contains.max, Count(schema, "maxContains", kUnbounded));
+  array->contains_evaluates = notes_evaluated_;
+  if (contains.item.IsTrue()) {
+    array->min = std::max(array->min, contains.min);
+    array->max = std::min(array->max, contains.max);
+  } else if (contains.item.never) {
+    if (contains.min > 0) array->max = 0, array->min = 1;
+  } else if (contains.min > 0 || contains.max != kUnbounded) {
+    array->contains.push_back(std::move(contains));
+  }
+  return {};
 }
 
 Status SchemaReader::ReadProperties(const Json& schema, ValueSet* set) {
@@ -387,6 +423,11 @@ Status SchemaReader::ReadProperties(const Json& schema, ValueSet* set) {
   }
   if (const Json* additional = Find(schema, "additionalProperties"))
     layer.additional = FormulaOf(*additional);
+  if (notes_evaluated_) {
+    object.evaluated.all = schema.contains("additionalProperties");
+    for (const auto& [name, value] : layer.properties) object.evaluated.names.insert(name);
+    for (const auto& [names, value] : layer.patterns) object.evaluated.patterns.push_back(names);
+  }
   if (!layer.properties.empty() || !layer.patterns.empty() || !layer.additional.IsTrue()) {
     object.layers.push_back(std::move(layer));
   }
@@ -430,12 +471,16 @@ Status SchemaReader::ReadDependents(const Json& schema, ValueSet* set) {
 }
 
 Status SchemaReader::ReadReference(const Json& schema, ValueSet* set) {
-  const Json* reference = Find(schema, "$ref");
-  if (reference == nullptr) return {};
-  if (!reference->is_string()) return Wrong(schema, "$ref", "it must be a string");
-  Result<const Json*> target = Resolve(reference->get<std::string>());
-  if (!target) return At(schema, "$ref", target.error());
-  return RestrictTo(set, **target);
+  for (const char* keyword : {"$ref", "$dynamicRef"}) {
+    const Json* reference = Find(schema, keyword);
+    if (reference == nullptr) continue;
+    if (!reference->is_string()) return Wrong(schema, keyword, "it must be a string");
+    const bool is_dynamic = keyword[1] == 'd';
+    Result<const Json*> target = references_.Resolve(schema, reference->get<std::string>(), is_dynamic);
+    if (!target) return At(schema, keyword, target.error());
+    MIMO_RETURN_IF_ERROR(RestrictTo(set, **target));
+  }
+  return {};
 }
 
 Status SchemaReader::ReadApplicators(const Json& schema, ValueSet* set) {
@@ -448,17 +493,27 @@ Status SchemaReader::ReadApplicators(const Json& schema, ValueSet* set) {
   if (const Json* branches = Find(schema, "allOf")) {
     for (const Json& branch : *branches) MIMO_RETURN_IF_ERROR(RestrictTo(set, branch));
   }
-  if (const Json* branches = Find(schema, "anyOf")) {
-    ValueSet any = ValueSet::None();
-    for (const Json& branch : *branches) {
-      MIMO_ASSIGN_OR_RETURN(const ValueSet* each, SetOfLiteral({&branch}));
-      MIMO_ASSIGN_OR_RETURN(any, Union(any, *each, &budget_));
-    }
-    MIMO_RETURN_IF_ERROR(Restrict(set, any));
-  }
+  if (const Json* branches = Find(schema, "anyOf")) MIMO_RETURN_IF_ERROR(ReadAnyOf(*branches, set));
   if (const Json* branches = Find(schema, "oneOf")) MIMO_RETURN_IF_ERROR(ReadOneOf(*branches, set));
   if (const Json* forbidden = Find(schema, "not")) MIMO_RETURN_IF_ERROR(RestrictTo(set, *forbidden, true));
   return ReadCondition(schema, set);
+}
+
+// Values of several branches have been looked at by all of them: where that is noted, what the branches have
+// in common is an alternative of its own.
+Status SchemaReader::ReadAnyOf(const Json& branches, ValueSet* set) {
+  ValueSet any = ValueSet::None();
+  for (const Json& branch : branches) {
+    MIMO_ASSIGN_OR_RETURN(const ValueSet* each, SetOfLiteral({&branch}));
+    ValueSet common = ValueSet::None();
+    if (notes_evaluated_) {
+      MIMO_ASSIGN_OR_RETURN(common, Intersection(any, *each, &budget_));
+      MIMO_RETURN_IF_ERROR(DropEmptyShapes(&common, kEmptinessDepth));
+    }
+    MIMO_ASSIGN_OR_RETURN(any, Union(any, *each, &budget_));
+    MIMO_ASSIGN_OR_RETURN(any, Union(any, common, &budget_));
+  }
+  return Restrict(set, any);
 }
 
 // Branches that exclude each other anyway are a plain union; otherwise each is taken without the others.
@@ -490,14 +545,58 @@ Status SchemaReader::ReadCondition(const Json& schema, ValueSet* set) {
   const Json* condition = Find(schema, "if");
   const Json* then_schema = Find(schema, "then");
   const Json* else_schema = Find(schema, "else");
-  if (condition == nullptr || (then_schema == nullptr && else_schema == nullptr)) return {};
+  if (condition == nullptr) return {};
+  // Without both it only tells unevaluatedProperties what has been looked at.
+  if (then_schema == nullptr && else_schema == nullptr && !notes_evaluated_) return {};
   ValueSet yes = *set;
   MIMO_RETURN_IF_ERROR(RestrictTo(&yes, *condition));
   if (then_schema != nullptr) MIMO_RETURN_IF_ERROR(RestrictTo(&yes, *then_schema));
   ValueSet no = *set;
-  MIMO_RETURN_IF_ERROR(RestrictTo(&no, *condition, true));
+  if (then_schema != nullptr || else_schema != nullptr) {
+    MIMO_RETURN_IF_ERROR(RestrictTo(&no, *condition, true));
+  }
   if (else_schema != nullptr) MIMO_RETURN_IF_ERROR(RestrictTo(&no, *else_schema));
   MIMO_ASSIGN_OR_RETURN(*set, Union(yes, no, &budget_));
+  return {};
+}
+
+// What no keyword of this schema, or of those that hold at the same place, has looked at.
+Status SchemaReader::ReadUnevaluated(const Json& schema, ValueSet* set) {
+  MIMO_RETURN_IF_ERROR(ReadUnevaluatedItems(schema, set));
+  const Json* rest = Find(schema, "unevaluatedProperties");
+  if (rest == nullptr) return {};
+  for (ObjectSet& object : set->objects) {
+    if (object.evaluated.all) continue;
+    ObjectLayer layer;
+    layer.additional = FormulaOf(*rest);
+    for (const std::string& name : object.evaluated.names) layer.properties.emplace(name, SchemaFormula{});
+    for (const DfaPtr& names : object.evaluated.patterns) layer.patterns.emplace_back(names, SchemaFormula{});
+    if (!layer.additional.IsTrue()) object.layers.push_back(std::move(layer));
+    object.evaluated = {.all = true};
+  }
+  return {};
+}
+
+Status SchemaReader::ReadUnevaluatedItems(const Json& schema, ValueSet* set) {
+  const Json* rest = Find(schema, "unevaluatedItems");
+  if (rest == nullptr) return {};
+  const SchemaFormula formula = FormulaOf(*rest);
+  for (ArraySet& array : set->arrays) {
+    if (array.evaluated == kUnbounded) continue;
+    if (array.contains_evaluates && !formula.IsTrue()) {
+      return Wrong(schema, "unevaluatedItems",
+                   "the keyword 'unevaluatedItems' is not supported where 'contains' looks at items");
+    }
+    if (formula.never) {
+      array.max = std::min(array.max, array.evaluated);
+    } else if (!formula.IsTrue()) {
+      ArrayLayer layer;
+      layer.prefix.resize(array.evaluated);
+      layer.rest = formula;
+      array.layers.push_back(std::move(layer));
+    }
+    array.evaluated = kUnbounded;
+  }
   return {};
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "text/json_schema_reference.h"
 #include "text/json_schema_set.h"
 
 namespace mimo {
@@ -32,12 +33,16 @@ class SchemaReader {
   Status ReadNumbers(const Json& schema, ValueSet* set);
   Status ReadStrings(const Json& schema, ValueSet* set);
   Status ReadArrays(const Json& schema, ValueSet* set);
+  Status ReadContains(const Json& schema, ArraySet* array);
   Status ReadProperties(const Json& schema, ValueSet* set);
   Status ReadDependents(const Json& schema, ValueSet* set);
   Status ReadReference(const Json& schema, ValueSet* set);
   Status ReadApplicators(const Json& schema, ValueSet* set);
+  Status ReadAnyOf(const Json& branches, ValueSet* set);
   Status ReadOneOf(const Json& branches, ValueSet* set);
   Status ReadCondition(const Json& schema, ValueSet* set);
+  Status ReadUnevaluated(const Json& schema, ValueSet* set);
+  Status ReadUnevaluatedItems(const Json& schema, ValueSet* set);
 
   Status Restrict(ValueSet* set, const ValueSet& to);
   Status RestrictTo(ValueSet* set, const Json& schema, bool negated = false);
@@ -46,7 +51,6 @@ class SchemaReader {
   Status DropEmptyShapes(ValueSet* set, int depth);
 
   Result<uint32_t> Count(const Json& schema, const char* keyword, uint32_t otherwise) const;
-  Result<const Json*> Resolve(const std::string& reference) const;
   // Where a schema stands in the root, for messages.
   std::string PointerTo(const Json& schema) const;
   tl::unexpected<Error> Wrong(const Json& schema, std::string_view keyword, std::string_view what) const;
@@ -54,6 +58,9 @@ class SchemaReader {
 
   const Json& root_;
   GrammarBudget& budget_;
+  const SchemaReferences references_;
+  // The root has unevaluatedItems or unevaluatedProperties, so what other keywords look at is noted.
+  const bool notes_evaluated_;
   std::deque<Json> kept_;
   std::map<SchemaLiteral, ValueSet> literals_;
   std::map<SchemaFormula, ValueSet> formulas_;

@@ -84,12 +84,29 @@ std::vector<Layer> JoinLayers(const std::vector<Layer>& a, const std::vector<Lay
 }
 
 ArraySet IntersectArrays(const ArraySet& a, const ArraySet& b) {
-  return {JoinLayers(a.layers, b.layers), std::max(a.min, b.min), std::min(a.max, b.max)};
+  return {.layers = JoinLayers(a.layers, b.layers),
+          .min = std::max(a.min, b.min),
+          .max = std::min(a.max, b.max),
+          .contains = JoinLayers(a.contains, b.contains),
+          .unique = a.unique || b.unique,
+          .evaluated = std::max(a.evaluated, b.evaluated),
+          .contains_evaluates = a.contains_evaluates || b.contains_evaluates};
+}
+
+EvaluatedNames Join(const EvaluatedNames& a, const EvaluatedNames& b) {
+  if (a.all || b.all) return {.all = true};
+  EvaluatedNames both = {.names = a.names, .patterns = JoinLayers(a.patterns, b.patterns)};
+  both.names.insert(b.names.begin(), b.names.end());
+  return both;
 }
 
 Result<ObjectSet> IntersectObjects(const ObjectSet& a, const ObjectSet& b, GrammarBudget* budget) {
-  ObjectSet both = {JoinLayers(a.layers, b.layers), a.required, a.names, std::max(a.min, b.min),
-                    std::min(a.max, b.max)};
+  ObjectSet both = {.layers = JoinLayers(a.layers, b.layers),
+                    .required = a.required,
+                    .names = a.names,
+                    .min = std::max(a.min, b.min),
+                    .max = std::min(a.max, b.max),
+                    .evaluated = Join(a.evaluated, b.evaluated)};
   both.required.insert(b.required.begin(), b.required.end());
   if (both.names == nullptr) {
     both.names = b.names;
@@ -104,27 +121,26 @@ Status CheckShapes(size_t num_arrays, size_t num_objects) {
   return InvalidArgument("the alternatives multiply to more than {}", kShapesMax);
 }
 
-// Each negated literal of a formula is an alternative.
-std::vector<SchemaFormula> Negations(const SchemaFormula& formula) {
-  if (formula.never) return {SchemaFormula{}};
-  std::vector<SchemaFormula> negations;
-  for (const SchemaLiteral& literal : formula.all) {
-    negations.push_back({.all = {{literal.schema, !literal.negated}}});
-  }
-  return negations;
-}
-
 Result<std::vector<ArraySet>> ComplementArray(const ArraySet& a) {
   std::vector<ArraySet> others;
   if (a.min > 0) others.push_back({.max = a.min - 1});
   if (a.max != kUnbounded) others.push_back({.min = a.max + 1});
+  if (a.unique) return Unimplemented("'not' of uniqueItems");
+  for (const ArrayContains& counted : a.contains) {
+    const auto add = [&](uint32_t min, uint32_t max) {
+      others.push_back({.contains = {{counted.item, counted.from, min, max}}});
+    };
+    if (counted.min > 0) add(0, counted.min - 1);
+    if (counted.max != kUnbounded) add(counted.max + 1, kUnbounded);
+  }
   for (const ArrayLayer& layer : a.layers) {
     // The item at the first place that the layer forbids; longer arrays have one too.
-    size_t num_places = layer.prefix.size();
-    if (layer.rest.never) {
-      ++num_places;
-    } else if (!layer.rest.IsTrue()) {
-      return Unimplemented("'not' of a schema for all items");
+    const size_t num_places = layer.prefix.size() + (layer.rest.never ? 1 : 0);
+    const auto num_prefix = static_cast<uint32_t>(layer.prefix.size());
+    if (!layer.rest.never) {
+      for (const SchemaFormula& item : Negations(layer.rest)) {
+        others.push_back({.contains = {{.item = item, .from = num_prefix}}});
+      }
     }
     for (size_t i = 0; i < num_places; ++i) {
       for (const SchemaFormula& item : Negations(layer.ItemAt(i))) {
@@ -179,6 +195,16 @@ SchemaFormula FormulaOf(const Json& schema, bool negated) {
 }
 
 SchemaFormula Never() { return {.never = true}; }
+
+// Each negated literal of a formula is an alternative.
+std::vector<SchemaFormula> Negations(const SchemaFormula& formula) {
+  if (formula.never) return {SchemaFormula{}};
+  std::vector<SchemaFormula> negations;
+  for (const SchemaLiteral& literal : formula.all) {
+    negations.push_back({.all = {{literal.schema, !literal.negated}}});
+  }
+  return negations;
+}
 
 SchemaFormula ArraySet::ItemAt(size_t index) const {
   SchemaFormula item;

@@ -39,6 +39,8 @@ struct SchemaFormula {
 SchemaFormula And(const SchemaFormula& a, const SchemaFormula& b);
 SchemaFormula FormulaOf(const Json& schema, bool negated = false);
 SchemaFormula Never();
+// Alternatives that together are what `formula` forbids.
+std::vector<SchemaFormula> Negations(const SchemaFormula& formula);
 
 using DfaPtr = std::shared_ptr<const ByteDfa>;
 
@@ -71,10 +73,25 @@ struct ArrayLayer {
   const SchemaFormula& ItemAt(size_t index) const { return index < prefix.size() ? prefix[index] : rest; }
   bool operator==(const ArrayLayer&) const = default;
 };
+// Of the items from index `from` on, `min` to `max` satisfy `item`.
+struct ArrayContains {
+  SchemaFormula item;
+  uint32_t from = 0;
+  uint32_t min = 1;
+  uint32_t max = kUnbounded;
+
+  bool operator==(const ArrayContains&) const = default;
+};
 struct ArraySet {
   std::vector<ArrayLayer> layers = {};  // all of them hold
   uint32_t min = 0;
   uint32_t max = kUnbounded;
+  std::vector<ArrayContains> contains = {};  // all of them hold
+  bool unique = false;                       // no item twice
+  // For unevaluatedItems: how many of the first items some keyword has looked at, and whether `contains` has
+  // looked at others.
+  uint32_t evaluated = 0;
+  bool contains_evaluates = false;
 
   SchemaFormula ItemAt(size_t index) const;
   size_t prefix_size() const;
@@ -90,12 +107,21 @@ struct ObjectLayer {
   SchemaFormula ValueOf(const std::string& name) const;
   bool operator==(const ObjectLayer&) const = default;
 };
+// For unevaluatedProperties: the names whose values some keyword has looked at.
+struct EvaluatedNames {
+  bool all = false;
+  std::set<std::string> names = {};
+  std::vector<DfaPtr> patterns = {};
+
+  bool operator==(const EvaluatedNames&) const = default;
+};
 struct ObjectSet {
   std::vector<ObjectLayer> layers = {};  // all of them hold
   std::set<std::string> required = {};
   DfaPtr names = nullptr;  // that are possible; null: all
   uint32_t min = 0;
   uint32_t max = kUnbounded;
+  EvaluatedNames evaluated = {};
 
   SchemaFormula ValueOf(const std::string& name) const;
   bool operator==(const ObjectSet&) const = default;

@@ -41,6 +41,15 @@ TEST(JsonSchema, FiniteKeysNeverLeadIntoADeadEnd) {
   EXPECT_FALSE(IsWhole(grammar, R"({"aa":1,"ab":2})"));
 }
 
+TEST(JsonSchema, WhatOneAlternativeRequiresMayBeOptionalInAnother) {
+  const GrammarPtr grammar =
+      SchemaGrammar(R"({"type": "object", "properties": {"b": {}}, "dependentRequired": {"b": ["c"]}})");
+  EXPECT_TRUE(IsWhole(grammar, R"({"b":1,"c":2})"));
+  EXPECT_TRUE(IsWhole(grammar, R"({"c":2,"b":1})"));
+  EXPECT_TRUE(IsWhole(grammar, R"({"c":2})"));
+  EXPECT_FALSE(IsWhole(grammar, R"({"b":1,"d":2})"));
+}
+
 TEST(JsonSchema, Numbers) {
   const GrammarPtr between = SchemaGrammar(R"({"type": "integer", "minimum": -3, "exclusiveMaximum": 120})");
   for (const char* text : {"-3", "-1", "0", "7", "99", "100", "119"})
@@ -93,13 +102,102 @@ TEST(JsonSchema, OneOfAndNot) {
   EXPECT_FALSE(IsBeginning(tagged, R"({"t":"a","y)"));
 }
 
+TEST(JsonSchema, UniqueItems) {
+  const GrammarPtr tags =
+      SchemaGrammar(R"({"type": "array", "items": {"enum": ["a", "ab", "b"]}, "uniqueItems": true})");
+  EXPECT_TRUE(IsWhole(tags, R"(["ab", "a", "b"])"));
+  EXPECT_TRUE(IsWhole(tags, "[]"));
+  EXPECT_FALSE(IsBeginning(tags, R"(["a","a")"));
+  EXPECT_FALSE(IsBeginning(tags, R"(["a","ab","b",)"));
+  // A number may continue another one.
+  const GrammarPtr numbers =
+      SchemaGrammar(R"({"type": "array", "items": {"type": "integer"}, "uniqueItems": true})");
+  EXPECT_TRUE(IsWhole(numbers, "[1,12,121]"));
+  EXPECT_TRUE(IsWhole(numbers, "[12,1,0,-1]"));
+  EXPECT_FALSE(IsWhole(numbers, "[1,12,1]"));
+  EXPECT_FALSE(IsBeginning(numbers, "[1,1,"));
+  const GrammarPtr few = SchemaGrammar(
+      R"({"type": "array", "items": {"type": "integer", "minimum": 9, "maximum": 10}, "uniqueItems": true, "minItems": 2})");
+  EXPECT_TRUE(IsWhole(few, "[10,9]"));
+  EXPECT_FALSE(IsWhole(few, "[9]"));
+  EXPECT_FALSE(IsBeginning(few, "[10,1"));
+  EXPECT_TRUE(IsWhole(SchemaGrammar(R"({"items": {"type": ["number", "string"]}, "uniqueItems": true})"),
+                      R"([1.5,1,"1","x"])"));
+  EXPECT_THAT(SchemaError(R"({"type": "array", "uniqueItems": true})"), HasSubstr("'uniqueItems'"));
+  EXPECT_THAT(SchemaError(R"({"enum": [["a", "b"]], "uniqueItems": true})"), HasSubstr("'uniqueItems'"));
+  EXPECT_TRUE(IsWhole(SchemaGrammar(R"({"type": "array", "uniqueItems": true, "maxItems": 1})"), "[{}]"));
+}
+
+TEST(JsonSchema, ContainsCountsItems) {
+  const GrammarPtr one = SchemaGrammar(R"({"type": "array", "contains": {"type": "integer"}})");
+  EXPECT_TRUE(IsWhole(one, R"(["a",{},3,null])"));
+  EXPECT_FALSE(IsWhole(one, R"(["a",{}])"));
+  EXPECT_FALSE(IsWhole(one, "[]"));
+  const GrammarPtr some = SchemaGrammar(
+      R"({"type": "array", "contains": {"const": "x"}, "minContains": 2, "maxContains": 3, "maxItems": 4})");
+  EXPECT_TRUE(IsWhole(some, R"(["x",1,"x"])"));
+  EXPECT_TRUE(IsWhole(some, R"(["x","x","x","y"])"));
+  EXPECT_FALSE(IsWhole(some, R"(["x",1])"));
+  EXPECT_FALSE(IsWhole(some, R"(["x","x","x","x"])"));
+  EXPECT_FALSE(IsBeginning(some, "[1,2,3"));
+  const GrammarPtr none = SchemaGrammar(R"({"not": {"contains": {"type": "integer"}}, "type": "array"})");
+  EXPECT_TRUE(IsWhole(none, R"(["a",1.5])"));
+  EXPECT_FALSE(IsWhole(none, R"(["a",1])"));
+  const GrammarPtr not_all = SchemaGrammar(R"({"not": {"items": {"type": "integer"}}, "type": "array"})");
+  EXPECT_TRUE(IsWhole(not_all, R"([1,2,"a"])"));
+  EXPECT_FALSE(IsWhole(not_all, "[1,2]"));
+  EXPECT_THAT(SchemaError(R"({"contains": {"const": 1}, "minContains": 2000, "maxItems": 9000})"),
+              HasSubstr("'contains'"));
+}
+
+TEST(JsonSchema, UnevaluatedIsWhatNoKeywordLookedAt) {
+  const GrammarPtr extended = SchemaGrammar(R"({"$ref": "#/$defs/base", "properties": {"b": {}},
+      "unevaluatedProperties": false, "$defs": {"base": {"type": "object", "properties": {"a": {"type": "integer"}}}}})");
+  EXPECT_TRUE(IsWhole(extended, R"({"a":1,"b":2})"));
+  EXPECT_FALSE(IsBeginning(extended, R"({"c)"));
+  // Both branches hold, so both count.
+  const GrammarPtr either = SchemaGrammar(R"({"type": "object", "unevaluatedProperties": false,
+      "anyOf": [{"properties": {"a": {"type": "integer"}}}, {"properties": {"b": {"type": "integer"}}}]})");
+  EXPECT_TRUE(IsWhole(either, R"({"a":1,"b":2})"));
+  EXPECT_FALSE(IsWhole(either, R"({"a":1,"b":""})"));
+  EXPECT_FALSE(IsBeginning(either, R"({"c)"));
+  const GrammarPtr items = SchemaGrammar(R"({"type": "array", "allOf": [{"prefixItems": [{"type": "null"}]}],
+      "unevaluatedItems": {"type": "integer"}})");
+  EXPECT_TRUE(IsWhole(items, "[null,1,2]"));
+  EXPECT_FALSE(IsBeginning(items, "[null,n"));
+  EXPECT_THAT(SchemaError(R"({"contains": {"const": 1}, "unevaluatedItems": false})"),
+              HasSubstr("'unevaluatedItems' is not supported where 'contains'"));
+}
+
 TEST(JsonSchema, RefusesByNameWhatItDoesNotDo) {
-  EXPECT_THAT(SchemaError(R"({"properties": {"a/b": {"unevaluatedItems": false}}})"),
-              HasSubstr("#/properties/a~1b/unevaluatedItems"));
+  EXPECT_THAT(SchemaError(R"({"properties": {"a/b": {"additionalItems": false}}})"),
+              HasSubstr("#/properties/a~1b/additionalItems"));
   EXPECT_THAT(SchemaError(R"({"type": "string", "minLength": 3, "maxLength": 2})"),
               HasSubstr("nothing satisfies"));
   EXPECT_THAT(SchemaError(R"({"$ref": "#"})"), HasSubstr("without end"));
   EXPECT_THAT(SchemaError(R"({"$ref": "http://x/y"})"), HasSubstr("not within the schema"));
+}
+
+// Keys and unique items whose beginnings are other ones': their masks are derived from those of what follows.
+TEST(JsonSchema, MasksOfNamesAgreeWithBytes) {
+  const GrammarPtr grammar = SchemaGrammar(R"({"type": "object", "properties": {
+      "name": {"type": "array", "uniqueItems": true, "items": {"type": ["integer", "string"]}},
+      "names": {"type": "array", "uniqueItems": true, "items": {"enum": [1, 12, 123, "one", "ones"]}},
+      "text": {"type": "string", "pattern": "ab"}}})");
+  const GrammarVocabulary& vocabulary = BuiltinGrammarVocabulary();
+  const std::string_view text =
+      R"({"namesake": null, "name": [12, 1, "one", "on"], "names": [123, 1, "one", 12], "text": "a ab"})";
+  GrammarMatcher matcher(grammar, &vocabulary);
+  TokenBitmask mask(vocabulary.vocab_size());
+  for (const char c : text) {
+    ASSERT_TRUE(matcher.FillMask(&mask));
+    for (TokenId token = 0; token < vocabulary.vocab_size(); token += 1 + token / 200) {
+      GrammarMatcher copy = matcher;
+      ASSERT_EQ(mask.Test(token), copy.AcceptToken(token)) << vocabulary.TokenBytes(token);
+    }
+    ASSERT_TRUE(matcher.AcceptBytes({&c, 1})) << text;
+  }
+  EXPECT_TRUE(matcher.CanEnd());
 }
 
 TEST(JsonSchema, MasksAgreeWithBytes) {

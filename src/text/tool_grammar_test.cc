@@ -127,10 +127,11 @@ TEST(ToolGrammar, LengthsNeverLeadIntoADeadEnd) {
 TEST(ToolGrammar, NamesWhatItRefuses) {
   ToolDefinition tool;
   tool.name = "f";
-  tool.parameters = ParseJson(R"({"type": "object", "properties": {"s": {"contains": {}}}})").value();
+  tool.parameters = ParseJson(R"({"type": "object", "properties": {"s": {"dependencies": {}}}})").value();
   const Result<GrammarPtr> grammar = GrammarForToolCalls({tool}, {});
   ASSERT_FALSE(grammar);
-  EXPECT_THAT(grammar.error().message, testing::HasSubstr("tool 'f': JSON schema, #/properties/s/contains"));
+  EXPECT_THAT(grammar.error().message,
+              testing::HasSubstr("tool 'f': JSON schema, #/properties/s/dependencies"));
   EXPECT_FALSE(GrammarForToolCalls({tool}, {.name = "g"}));
 }
 
