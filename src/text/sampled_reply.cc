@@ -3,6 +3,17 @@
 #include <utility>
 
 namespace mimo {
+namespace {
+
+constexpr std::string_view kTurnEnd = "<|im_end|>";
+
+std::string BytesOf(const Tokenizer& tokenizer, std::span<const TokenId> tokens) {
+  std::string bytes;
+  for (const TokenId token : tokens) bytes += tokenizer.TokenBytes(token);
+  return bytes;
+}
+
+}  // namespace
 
 void SampledReply::Add(std::string_view text, std::span<const TokenId> tokens) {
   text_ += text;
@@ -11,7 +22,14 @@ void SampledReply::Add(std::string_view text, std::span<const TokenId> tokens) {
 
 std::optional<SampledTurn> SampledReply::Turn(const ChatTemplate& chat_template,
                                               const Tokenizer& tokenizer) const {
-  if (tokens_.empty() || tokenizer.TokenBytes(tokens_.back()) != "<|im_end|>") return std::nullopt;
+  if (tokens_.empty()) return std::nullopt;
+  std::vector<TokenId> sampled = tokens_;
+  if (tokenizer.TokenBytes(sampled.back()) != kTurnEnd) {
+    // A grammar ends a reply where nothing can follow: the turn then ends there, too, though nobody said so.
+    if (BytesOf(tokenizer, sampled) != text_) return std::nullopt;
+    const std::vector<TokenId> end = tokenizer.Encode(kTurnEnd, AddedTokens::kParse);
+    sampled.insert(sampled.end(), end.begin(), end.end());
+  }
   ParsedOutput parsed = ParseOutput(text_, parser_);
   ChatMessage message = TextMessage("assistant", std::move(parsed.content));
   if (!parsed.reasoning.empty()) message.reasoning_content = std::move(parsed.reasoning);
@@ -25,7 +43,7 @@ std::optional<SampledTurn> SampledReply::Turn(const ChatTemplate& chat_template,
   SampledTurn turn{.before = place_.before,
                    .text = rendered->text.substr(range.begin, range.end - range.begin),
                    .tokens = place_.opening};
-  turn.tokens.insert(turn.tokens.end(), tokens_.begin(), tokens_.end());
+  turn.tokens.insert(turn.tokens.end(), sampled.begin(), sampled.end());
   return turn;
 }
 

@@ -27,7 +27,8 @@ class SampledReply {
   // What was generated: its text, and the tokens with the one that ended it.
   void Add(std::string_view text, std::span<const TokenId> tokens);
 
-  // The turn that a client makes of the reply. Only one that the model ended itself is a turn.
+  // The turn that a client makes of the reply. Requires: it was not cut short. Nothing where it ended with
+  // another token than a turn does.
   std::optional<SampledTurn> Turn(const ChatTemplate& chat_template, const Tokenizer& tokenizer) const;
 
  private:

@@ -110,11 +110,26 @@ INSTANTIATE_TEST_SUITE_P(
              "\"Rome\"]</parameter></function></tool_call>"},
         Case{ChatTemplateKind::kMimoV26, false, "It is <b>cold</b> in Oslo.\n"}));
 
-TEST(SampledReply, IsNoTurnWhenItWasCutShort) {
+TEST(SampledReply, OneThatAGrammarEndedIsATurn) {
+  const ChatTemplate chat_template(ChatTemplateKind::kMimoV26);
+  const RenderedPrompt prompt = chat_template.RenderPrompt(Conversation()).value();
+  const ReplyPlace place = PlaceOfReply(BuiltinTokenizer(), prompt);
+  SampledReply by_grammar(place, {});
+  by_grammar.Add("It is cold.", ByteByByte("It is cold."));
+  SampledReply by_itself(place, {});
+  by_itself.Add("It is cold.", ByteByByte("It is cold.<|im_end|>"));
+  const auto turn = by_grammar.Turn(chat_template, BuiltinTokenizer());
+  const auto expected = by_itself.Turn(chat_template, BuiltinTokenizer());
+  ASSERT_TRUE(turn && expected);
+  EXPECT_EQ(turn->text, expected->text);
+  EXPECT_EQ(turn->tokens, expected->tokens);
+}
+
+TEST(SampledReply, IsNoTurnWhenAnotherTokenEndedIt) {
   const ChatTemplate chat_template(ChatTemplateKind::kMimoV26);
   const RenderedPrompt prompt = chat_template.RenderPrompt(Conversation()).value();
   SampledReply reply(PlaceOfReply(BuiltinTokenizer(), prompt), {});
-  reply.Add("It is", ByteByByte("It is"));
+  reply.Add("It is", ByteByByte("It is!"));
   EXPECT_FALSE(reply.Turn(chat_template, BuiltinTokenizer()));
 }
 
