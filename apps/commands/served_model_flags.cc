@@ -42,7 +42,9 @@ void AddServedModelFlags(CLI::App& command, ServedModelFlags* flags) {
     return command.add_option(name, value, help)->group(kServerGroup)->capture_default_str();
   };
   add("--model-name", flags->name, "name in the API; default: the checkpoint's file name");
-  add("--alias", flags->alias_names, "a further name in the API, or a pattern such as 'claude-*'");
+  add("--alias", flags->alias_names, "a further name in the API, or a pattern such as 'claude-*'; repeatable")
+      ->allow_extra_args(false)  // what follows it may be a file
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   AddPolicyFlags(command, &flags->chat_policy);
   add("--sequences", flags->engine.sequences_max, "requests that run at once")->check(CLI::Range(1, 512));
 }
