@@ -259,6 +259,9 @@ cp "$work/results.jsonl" "$work/before.jsonl"
 expect_exit 0 batch --model "$model" "$work/batch.jsonl" "$work/results.jsonl"
 expect_match "batch, all done" "$(cat "$work/stderr")" '^6 of 6 requests have their results'
 cmp -s "$work/results.jsonl" "$work/before.jsonl" || fail "batch: a second run changes the results"
+request alias completions '{"model":"gpt-4o-mini","prompt":"Hi","max_tokens":3}' >"$work/alias.jsonl"
+expect_exit 0 batch --model "$model" --alias claude-3 --alias 'gpt-*' "$work/alias.jsonl" "$work/alias-results.jsonl"
+expect_match "batch, alias" "$(cat "$work/alias-results.jsonl")" '"status_code":200,.*"model":"gpt-4o-mini"'
 expect_error 2 "output is required" batch --model "$model" "$work/batch.jsonl"
 expect_error 1 "$work/none" batch --model "$model" "$work/none" "$work/x.jsonl"
 expect_error 1 "not the result of a batch" batch --model "$model" "$work/batch.jsonl" "$work/batch.jsonl"
