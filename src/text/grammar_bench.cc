@@ -3,13 +3,16 @@
 // vocabulary's masks of JSON's own strings and numbers are warm, as in a server after its first request.
 
 #include <benchmark/benchmark.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <chrono>
 #include <functional>
 
 #include "text/chat_message.h"
+#include "text/gbnf.h"
 #include "text/grammar_testutil.h"
+#include "text/regex_grammar.h"
 #include "text/tool_grammar.h"
 
 namespace mimo {
@@ -83,6 +86,118 @@ void BM_MaskToolCall(benchmark::State& state) {
       "<parameter=age>36</parameter>\n<parameter=tags>[\"admin\"]</parameter>\n</function>\n</tool_call>");
 }
 BENCHMARK(BM_MaskToolCall)->Unit(benchmark::kMillisecond);
+
+void BM_MaskRegex(benchmark::State& state) {
+  MeasureMasks(
+      state,
+      [] {
+        return GrammarFromRegex(
+                   R"((Answer|Result): [A-Z][^\n]{10,200}\nDate: [0-9]{4}-[01][0-9]-[0-3][0-9]\n)")
+            .value();
+      },
+      "Answer: The engine weaves algebraic patterns just as the loom weaves flowers.\nDate: 1843-09-06\n");
+}
+BENCHMARK(BM_MaskRegex)->Unit(benchmark::kMillisecond);
+
+void BM_MaskGbnf(benchmark::State& state) {
+  MeasureMasks(
+      state,
+      [] {
+        return GrammarFromGbnf(R"gbnf(
+root ::= (line "\n")+
+line ::= name " = " sum | "# " [^\n]*
+name ::= [a-z] [a-z0-9_]*
+sum ::= term (" " [-+*/] " " term)*
+term ::= [0-9]+ ("." [0-9]+)? | name | "(" sum ")"
+)gbnf")
+            .value();
+      },
+      "# circles and their area\nradius = 12.5\narea = 3.14159 * (radius * radius)\nhalf_area = area / 2\n");
+}
+BENCHMARK(BM_MaskGbnf)->Unit(benchmark::kMillisecond);
+
+void BM_MaskUniqueItems(benchmark::State& state) {
+  MeasureMasks(
+      state,
+      [] {
+        return SchemaGrammar(
+            R"({"type": "array", "items": {"type": ["string", "integer"]}, "uniqueItems": true})");
+      },
+      R"(["red", "green", "blue", 17, 171, 4, "a longer item that goes on", "red and green"])");
+}
+BENCHMARK(BM_MaskUniqueItems)->Unit(benchmark::kMillisecond);
+
+// Sources made to cost much. They compile or are refused; `time_max` bounds either.
+void MeasureHostile(benchmark::State& state, const std::string& schema) {
+  const Json json = ParseJson(schema).value();
+  bool is_refused = false;
+  for (auto _ : state) is_refused = !GrammarFromJsonSchema(json).has_value();
+  state.counters["refused"] = is_refused ? 1 : 0;
+}
+
+std::string Repeated(size_t times, const std::function<std::string(size_t)>& part) {
+  std::vector<std::string> parts;
+  for (size_t i = 0; i < times; ++i) parts.push_back(part(i));
+  return fmt::format("{}", fmt::join(parts, ","));
+}
+
+void BM_CompileHostileDeep(benchmark::State& state) {
+  std::string schema = "{}";
+  for (int i = 0; i < 60; ++i) schema = fmt::format(R"({{"properties": {{"a": {}}}}})", schema);
+  MeasureHostile(state, schema);
+}
+BENCHMARK(BM_CompileHostileDeep)->Unit(benchmark::kMillisecond);
+
+void BM_CompileHostileEnum(benchmark::State& state) {
+  const auto word = [](size_t i) { return fmt::format(R"("word{}")", i * 7919); };
+  MeasureHostile(state, fmt::format(R"({{"enum": [{}]}})", Repeated(50'000, word)));
+}
+BENCHMARK(BM_CompileHostileEnum)->Unit(benchmark::kMillisecond);
+
+void BM_CompileHostileNumbers(benchmark::State& state) {
+  const auto number = [](size_t i) { return fmt::format("{}.5", i * 7919); };
+  MeasureHostile(state, fmt::format(R"({{"enum": [{}]}})", Repeated(5'000, number)));
+}
+BENCHMARK(BM_CompileHostileNumbers)->Unit(benchmark::kMillisecond);
+
+void BM_CompileHostileRepetition(benchmark::State& state) {
+  MeasureHostile(state, R"({"type": "string", "pattern": "^(([a-z]{1,50}[0-9]?){1,50}-){1,50}$"})");
+}
+BENCHMARK(BM_CompileHostileRepetition)->Unit(benchmark::kMillisecond);
+
+// Deterministic, it needs two to the power of twenty states.
+void BM_CompileHostileSubsets(benchmark::State& state) {
+  MeasureHostile(state, R"({"type": "string", "pattern": "(a|b)*a(a|b){20}$"})");
+}
+BENCHMARK(BM_CompileHostileSubsets)->Unit(benchmark::kMillisecond);
+
+void BM_CompileHostileBranches(benchmark::State& state) {
+  const auto branch = [](size_t i) {
+    return fmt::format(
+        R"({{"anyOf": [{{"required": ["a{}"]}}, {{"required": ["b{}"]}}, {{"minProperties": {}}}]}})", i, i,
+        i);
+  };
+  MeasureHostile(state, fmt::format(R"({{"type": "object", "allOf": [{}]}})", Repeated(8, branch)));
+}
+BENCHMARK(BM_CompileHostileBranches)->Unit(benchmark::kMillisecond);
+
+void BM_CompileHostileReferences(benchmark::State& state) {
+  const auto definition = [](size_t i) {
+    return fmt::format(
+        R"("d{}": {{"properties": {{"a": {{"$ref": "#/$defs/d{}"}}, "b": {{"$ref": "#/$defs/d{}"}}}}}})", i,
+        (i * 7 + 1) % 1'000, (i * 3 + 2) % 1'000);
+  };
+  MeasureHostile(state,
+                 fmt::format(R"({{"$ref": "#/$defs/d0", "$defs": {{{}}}}})", Repeated(1'000, definition)));
+}
+BENCHMARK(BM_CompileHostileReferences)->Unit(benchmark::kMillisecond);
+
+void BM_CompileHostileProperties(benchmark::State& state) {
+  const auto property = [](size_t i) { return fmt::format(R"("name{}": {{"type": "string"}})", i * 7919); };
+  MeasureHostile(state,
+                 fmt::format(R"({{"type": "object", "properties": {{{}}}}})", Repeated(5'000, property)));
+}
+BENCHMARK(BM_CompileHostileProperties)->Unit(benchmark::kMillisecond);
 
 void BM_CompileSchema(benchmark::State& state) {
   for (auto _ : state) benchmark::DoNotOptimize(SchemaGrammar(kPersonSchema));

@@ -44,6 +44,58 @@ void SetBit(std::vector<uint64_t>* words, TokenId token) {
   (*words)[token / 64] |= uint64_t{1} << (token % 64);
 }
 
+void AssignBit(std::vector<uint64_t>* words, TokenId token, bool value) {
+  const uint64_t bit = uint64_t{1} << (token % 64);
+  uint64_t& word = (*words)[token / 64];
+  word = value ? word | bit : word & ~bit;
+}
+
+// Everything about a state that a mask depends on, as bytes that two terminals have in common where they have
+// the state in common. Empty where the automaton behind the state is large.
+std::string SignatureOf(const GrammarTerminal& terminal, uint32_t state, bool is_counted) {
+  constexpr size_t kStatesMax = 64;
+  const ByteDfa& dfa = terminal.dfa;
+  std::vector<uint32_t> states = {state};  // by number in the signature
+  std::string signature(1, is_counted ? 'c' : 'p');
+  const auto append = [&](uint32_t value) {
+    signature.append(reinterpret_cast<const char*>(&value), sizeof(value));
+  };
+  for (size_t i = 0; i < states.size(); ++i) {
+    const uint32_t from = states[i];
+    append(dfa.label[from] != 0 ? 1 : 0);
+    if (!terminal.is_boundary.empty())
+      append(2U * terminal.needed[from] + (terminal.is_boundary[from] ? 1 : 0));
+    for (uint32_t byte = 0, last = 0; byte < 256; byte = last) {
+      const uint32_t to = dfa.Next(from, static_cast<uint8_t>(byte));
+      last = byte + 1;
+      while (last < 256 && dfa.Next(from, static_cast<uint8_t>(last)) == to) ++last;
+      const auto known = std::find(states.begin(), states.end(), to);
+      const auto number = static_cast<uint32_t>(known - states.begin());
+      if (to != ByteDfa::kDead && known == states.end()) states.push_back(to);
+      if (states.size() > kStatesMax) return {};
+      append(last << 16 | (to == ByteDfa::kDead ? 0xFFFF : number));
+    }
+  }
+  return signature;
+}
+
+// A state that most letters lead to and that they do not leave, such as the middle of a string; kDead if
+// there is none, or it is `state` itself.
+uint32_t UsualNext(const ByteDfa& dfa, uint32_t state) {
+  const auto most_common = [&](uint32_t from) {
+    uint32_t found = dfa.Next(from, 'a');
+    int surplus = 0;
+    for (uint8_t letter = 'a'; letter <= 'z'; ++letter) {
+      const uint32_t to = dfa.Next(from, letter);
+      surplus += to == found ? 1 : -1;
+      if (surplus < 0) found = to, surplus = 1;
+    }
+    return found;
+  };
+  const uint32_t next = most_common(state);
+  return next != state && most_common(next) == next ? next : ByteDfa::kDead;
+}
+
 // Walks the trie with a terminal. Calls visit(node, state, count) for every node that the terminal reaches,
 // where count is the number of code
 // points begun and still needed.
@@ -100,69 +152,144 @@ GrammarVocabulary::Impl::Impl(const Tokenizer& tokenizer) : vocab_size(tokenizer
 }
 
 template <typename Compute>
-std::shared_ptr<const TerminalMask> GrammarVocabulary::Impl::Lookup(uint64_t id, uint32_t key,
-                                                                    Compute compute) {
+GrammarVocabulary::Impl::MaskPtr GrammarVocabulary::Impl::Lookup(const GrammarTerminal& terminal,
+                                                                 uint32_t state, bool is_counted,
+                                                                 Compute compute) {
+  const uint64_t id = 2 * terminal.id + (is_counted ? 1 : 0);
   {
     const std::lock_guard lock(mutex_);
-    const auto it = masks_.find({id, key});
+    const auto it = masks_.find({id, state});
     if (it != masks_.end()) return it->second;
   }
-  auto mask = std::make_shared<const TerminalMask>(compute());
+  const std::string signature = SignatureOf(terminal, state, is_counted);
+  MaskPtr known;
+  if (!signature.empty()) {
+    const std::lock_guard lock(mutex_);
+    const auto it = masks_by_signature_.find(signature);
+    if (it != masks_by_signature_.end()) known = it->second;
+  }
+  if (known == nullptr) known = std::make_shared<const TerminalMask>(compute());
+  return Keep(id, state, signature, std::move(known));
+}
+
+GrammarVocabulary::Impl::MaskPtr GrammarVocabulary::Impl::Keep(uint64_t id, uint32_t state,
+                                                               const std::string& signature, MaskPtr mask) {
   const std::lock_guard lock(mutex_);
   // Rare, and what is in use comes back at once.
   if (cached_bytes_ > kCachedBytesMax) {
     masks_.clear();
+    masks_by_signature_.clear();
     cached_bytes_ = 0;
   }
-  if (masks_.emplace(std::pair(id, key), mask).second) cached_bytes_ += mask->bytes();
+  // A shared mask counts each time: an entry is small, but there may be many.
+  if (masks_.emplace(std::pair(id, state), mask).second) cached_bytes_ += sizeof(TerminalMask);
+  const bool is_new = signature.empty() || masks_by_signature_.emplace(signature, mask).second;
+  if (is_new) cached_bytes_ += mask->bytes() + signature.size();
   return mask;
 }
 
 std::shared_ptr<const TerminalMask> GrammarVocabulary::Impl::MaskOf(const GrammarTerminal& terminal,
                                                                     uint32_t state) {
-  return Lookup(2 * terminal.id, state, [&] {
-    TerminalMask mask;
-    WalkTerminal(trie, terminal, state, [&](uint32_t node, uint32_t to, uint32_t) {
-      mask.tokens.insert(mask.tokens.end(), trie.tokens.begin() + trie.first_token[node],
-                         trie.tokens.begin() + trie.first_token[node + 1]);
-      if (terminal.dfa.label[to] != 0 && trie.end[node] > node + 1) mask.exits.push_back(node);
-    });
-    if (mask.tokens.size() <= kListedTokensMax) return mask;
-    mask.words.assign((size_t{vocab_size} + 63) / 64, 0);
-    for (const TokenId token : mask.tokens) SetBit(&mask.words, token);
-    mask.tokens = {};
-    return mask;
+  return Lookup(terminal, state, false, [&] {
+    const uint32_t model_state = UsualNext(terminal.dfa, state);
+    if (model_state == ByteDfa::kDead) return WholeMask(terminal, state);
+    const MaskPtr model = MaskOf(terminal, model_state);
+    if (model->words.empty()) return WholeMask(terminal, state);
+    return MaskLike(terminal, state, model_state, *model, false);
   });
 }
 
 std::shared_ptr<const TerminalMask> GrammarVocabulary::Impl::CountedMaskOf(const GrammarTerminal& terminal,
                                                                            uint32_t state) {
-  return Lookup(2 * terminal.id + 1, state, [&] {
-    TerminalMask mask;
-    const uint32_t num_counted = terminal.is_boundary.empty() ? 1 : TerminalMask::kNumCounted;
-    mask.words_up_to.assign(num_counted, std::vector<uint64_t>((size_t{vocab_size} + 63) / 64, 0));
-    WalkTerminal(trie, terminal, state, [&](uint32_t node, uint32_t to, uint32_t count) {
-      if (terminal.dfa.label[to] != 0) {
-        mask.exits.push_back(node);
-        mask.exit_counts.push_back(count);
-        return;
-      }
-      for (uint32_t i = trie.first_token[node]; i < trie.first_token[node + 1]; ++i) {
-        if (count < TerminalMask::kNumCounted) {
-          SetBit(&mask.words_up_to[count], trie.tokens[i]);
-        } else {
-          mask.long_tokens.emplace_back(count, trie.tokens[i]);
-        }
-      }
-    });
-    for (uint32_t n = 1; n < num_counted; ++n) {
-      for (size_t i = 0; i < mask.words_up_to[n].size(); ++i) {
-        mask.words_up_to[n][i] |= mask.words_up_to[n - 1][i];
+  return Lookup(terminal, state, true, [&] {
+    const uint32_t model_state =
+        terminal.is_boundary.empty() ? UsualNext(terminal.dfa, state) : ByteDfa::kDead;
+    if (model_state == ByteDfa::kDead) return WholeCountedMask(terminal, state);
+    return MaskLike(terminal, state, model_state, *CountedMaskOf(terminal, model_state), true);
+  });
+}
+
+TerminalMask GrammarVocabulary::Impl::WholeMask(const GrammarTerminal& terminal, uint32_t state) const {
+  TerminalMask mask;
+  WalkTerminal(trie, terminal, state, [&](uint32_t node, uint32_t to, uint32_t) {
+    mask.tokens.insert(mask.tokens.end(), trie.tokens.begin() + trie.first_token[node],
+                       trie.tokens.begin() + trie.first_token[node + 1]);
+    if (terminal.dfa.label[to] != 0 && trie.end[node] > node + 1) mask.exits.push_back(node);
+  });
+  if (mask.tokens.size() <= kListedTokensMax) return mask;
+  mask.words.assign((size_t{vocab_size} + 63) / 64, 0);
+  for (const TokenId token : mask.tokens) SetBit(&mask.words, token);
+  mask.tokens = {};
+  return mask;
+}
+
+TerminalMask GrammarVocabulary::Impl::WholeCountedMask(const GrammarTerminal& terminal,
+                                                       uint32_t state) const {
+  TerminalMask mask;
+  const uint32_t num_counted = terminal.is_boundary.empty() ? 1 : TerminalMask::kNumCounted;
+  mask.words_up_to.assign(num_counted, std::vector<uint64_t>((size_t{vocab_size} + 63) / 64, 0));
+  WalkTerminal(trie, terminal, state, [&](uint32_t node, uint32_t to, uint32_t count) {
+    if (terminal.dfa.label[to] != 0) {
+      mask.exits.push_back(node);
+      mask.exit_counts.push_back(count);
+      return;
+    }
+    for (uint32_t i = trie.first_token[node]; i < trie.first_token[node + 1]; ++i) {
+      if (count < TerminalMask::kNumCounted) {
+        SetBit(&mask.words_up_to[count], trie.tokens[i]);
+      } else {
+        mask.long_tokens.emplace_back(count, trie.tokens[i]);
       }
     }
-    std::sort(mask.long_tokens.begin(), mask.long_tokens.end());
-    return mask;
   });
+  for (uint32_t n = 1; n < num_counted; ++n) {
+    for (size_t i = 0; i < mask.words_up_to[n].size(); ++i) {
+      mask.words_up_to[n][i] |= mask.words_up_to[n - 1][i];
+    }
+  }
+  std::sort(mask.long_tokens.begin(), mask.long_tokens.end());
+  return mask;
+}
+
+TerminalMask GrammarVocabulary::Impl::MaskLike(const GrammarTerminal& terminal, uint32_t state,
+                                               uint32_t model_state, const TerminalMask& model,
+                                               bool is_counted) const {
+  const ByteDfa& dfa = terminal.dfa;
+  TerminalMask mask;
+  std::vector<uint64_t> words = is_counted ? model.words_up_to[0] : model.words;
+  auto model_exit = model.exits.begin();
+  std::vector<std::pair<uint32_t, uint32_t>> states(size_t{trie.depth_max} + 1);
+  states[0] = {state, model_state};
+  for (uint32_t node = 1; node < trie.num_nodes();) {
+    const uint16_t depth = trie.depth[node];
+    const uint32_t to = dfa.Next(states[depth - 1U].first, trie.byte[node]);
+    const uint32_t model_to = dfa.Next(states[depth - 1U].second, trie.byte[node]);
+    const uint32_t end = trie.end[node];
+    const bool is_exit = dfa.label[to] != 0 && (is_counted || end > node + 1);
+    if (to == model_to) {
+      model_exit = std::lower_bound(model_exit, model.exits.end(), node);
+      for (; model_exit != model.exits.end() && *model_exit < end; ++model_exit)
+        mask.exits.push_back(*model_exit);
+      node = end;
+      continue;
+    }
+    // Of a text that is not one, neither are the longer ones.
+    const uint32_t known_end = to == ByteDfa::kDead ? end : node + 1;
+    const bool is_inside = to != ByteDfa::kDead && !(is_counted && dfa.label[to] != 0);
+    for (uint32_t i = trie.first_token[node]; i < trie.first_token[known_end]; ++i) {
+      AssignBit(&words, trie.tokens[i], is_inside);
+    }
+    if (is_exit) mask.exits.push_back(node);
+    states[depth] = {to, model_to};
+    node = known_end;
+  }
+  if (is_counted) {
+    mask.exit_counts.assign(mask.exits.size(), 0);
+    mask.words_up_to.push_back(std::move(words));
+  } else {
+    mask.words = std::move(words);
+  }
+  return mask;
 }
 
 GrammarVocabulary::GrammarVocabulary(const Tokenizer& tokenizer) : impl_(std::make_unique<Impl>(tokenizer)) {}

@@ -59,8 +59,16 @@ struct GrammarVocabulary::Impl {
  private:
   static constexpr size_t kCachedBytesMax = size_t{256} << 20;
 
+  using MaskPtr = std::shared_ptr<const TerminalMask>;
   template <typename Compute>
-  std::shared_ptr<const TerminalMask> Lookup(uint64_t id, uint32_t key, Compute compute);
+  MaskPtr Lookup(const GrammarTerminal& terminal, uint32_t state, bool is_counted, Compute compute);
+  MaskPtr Keep(uint64_t id, uint32_t state, const std::string& signature, MaskPtr mask);
+  TerminalMask WholeMask(const GrammarTerminal& terminal, uint32_t state) const;
+  TerminalMask WholeCountedMask(const GrammarTerminal& terminal, uint32_t state) const;
+  // The mask of `state` from that of another state of the terminal: looks only at texts that tell them apart.
+  // `is_counted` as in Lookup, of a terminal that does not count.
+  TerminalMask MaskLike(const GrammarTerminal& terminal, uint32_t state, uint32_t model_state,
+                        const TerminalMask& model, bool is_counted) const;
 
   struct KeyHash {
     size_t operator()(const std::pair<uint64_t, uint32_t>& key) const {
@@ -68,7 +76,10 @@ struct GrammarVocabulary::Impl {
     }
   };
   std::mutex mutex_;  // guards what follows; not held while a mask is computed
-  std::unordered_map<std::pair<uint64_t, uint32_t>, std::shared_ptr<const TerminalMask>, KeyHash> masks_;
+  std::unordered_map<std::pair<uint64_t, uint32_t>, MaskPtr, KeyHash> masks_;
+  // Grammars make terminals anew that are parts of each other, such as what follows the first letters of a
+  // key.
+  std::unordered_map<std::string, MaskPtr> masks_by_signature_;
   size_t cached_bytes_ = 0;
 };
 
