@@ -49,6 +49,11 @@ std::ostream& operator<<(std::ostream& out, const AttentionCase& c) {
              << " " << c.v_head_dim << (c.has_sinks ? " sinks" : "");
 }
 
+struct TokenRange {
+  uint32_t first;
+  uint32_t count;
+};
+
 // Queries, keys, values and sinks of one KV head, and any way to attend them.
 class Problem {
  public:
@@ -71,10 +76,11 @@ class Problem {
   std::vector<float> Key(uint32_t j) const { return Row(k_, j); }
   std::vector<float> Value(uint32_t j) const { return Row(v_, j); }
 
-  // [num_tokens, num_heads, v_head_dim] for tokens [first, first + num_tokens), keys cut at multiples of
-  // `piece_keys`, and into spans of random lengths.
-  std::vector<float> Attend(const Kernels& kernels, uint32_t first, uint32_t num_tokens, uint32_t piece_keys,
+  // [tokens.count, num_heads, v_head_dim], keys cut at multiples of `piece_keys`, and into spans of random
+  // lengths.
+  std::vector<float> Attend(const Kernels& kernels, TokenRange tokens, uint32_t piece_keys,
                             std::mt19937_64& random, std::vector<float>* maxima = nullptr) const {
+    const auto [first, num_tokens] = tokens;
     const uint32_t rows = num_tokens * c_.num_heads;
     AttentionArgs args = {.element = c_.element,
                           .q = q(first, 0),
@@ -119,13 +125,13 @@ class Problem {
   }
 
   std::vector<float> Attend(const Kernels& kernels, std::mt19937_64& random) const {
-    return Attend(kernels, 0, c_.num_tokens, kAttentionPieceKeys, random);
+    return Attend(kernels, {0, c_.num_tokens}, kAttentionPieceKeys, random);
   }
 
   // The largest score of each row.
   std::vector<float> Maxima(const Kernels& kernels, std::mt19937_64& random) const {
     std::vector<float> maxima;
-    Attend(kernels, 0, c_.num_tokens, kAttentionPieceKeys, random, &maxima);
+    Attend(kernels, {0, c_.num_tokens}, kAttentionPieceKeys, random, &maxima);
     return maxima;
   }
 
@@ -362,7 +368,7 @@ TEST(Attention, ATokenHasTheSameBitsAloneAndWithAnyOtherTokensOfItsChunk) {
       const std::vector<float> together = problem.Attend(*kernels, random);
       for (uint32_t first = 0; first < c.num_tokens;) {
         const uint32_t count = std::min(c.num_tokens - first, 1 + static_cast<uint32_t>(random() % 4));
-        const std::vector<float> part = problem.Attend(*kernels, first, count, kAttentionPieceKeys, random);
+        const std::vector<float> part = problem.Attend(*kernels, {first, count}, kAttentionPieceKeys, random);
         ASSERT_EQ(std::memcmp(part.data(), &together[first * token_size], part.size() * sizeof(float)), 0)
             << kernels->name << " " << c << " tokens " << first << " to " << first + count;
         first += count;
@@ -380,7 +386,7 @@ TEST(Attention, PiecesOfAnySizeGiveTheSameResultUpToRounding) {
     const std::vector<float> whole = problem.Attend(*kernels, random);
     const float tolerance = Tolerance(*kernels, problem, c);
     for (const uint32_t piece_keys : {1U, 7U, 128U, 256U}) {
-      const std::vector<float> pieces = problem.Attend(*kernels, 0, c.num_tokens, piece_keys, random);
+      const std::vector<float> pieces = problem.Attend(*kernels, {0, c.num_tokens}, piece_keys, random);
       for (size_t i = 0; i < whole.size(); ++i) {
         ASSERT_NEAR(pieces[i], whole[i], tolerance) << kernels->name << " " << piece_keys;
       }
