@@ -39,6 +39,26 @@ TEST(Gbnf, Notation) {
   EXPECT_TRUE(IsWhole(Gbnf("root ::= x* \"b\"\nx ::= \"a\"? "), "aaab"));
 }
 
+// Tokens that begin in one terminal and go on in the next ones.
+TEST(Gbnf, MasksAgreeWithBytes) {
+  const GrammarPtr grammar = Gbnf(R"gbnf(root ::= (line "\n")+
+line ::= name " = " sum | "# " [^\n]*
+name ::= [a-z] [a-z0-9_]*
+sum ::= term (" " [-+*/] " " term)*
+term ::= [0-9]+ | name | "(" sum ")")gbnf");
+  const GrammarVocabulary& vocabulary = BuiltinGrammarVocabulary();
+  GrammarMatcher matcher(grammar, &vocabulary);
+  TokenBitmask mask(vocabulary.vocab_size());
+  for (const char c : std::string_view("# a\nab = 1 * (ab + 2)\n")) {
+    ASSERT_TRUE(matcher.FillMask(&mask));
+    for (TokenId token = 0; token < vocabulary.vocab_size(); token += 1 + token / 300) {
+      GrammarMatcher copy = matcher;
+      ASSERT_EQ(mask.Test(token), copy.AcceptToken(token)) << vocabulary.TokenBytes(token);
+    }
+    ASSERT_TRUE(matcher.AcceptBytes({&c, 1}));
+  }
+}
+
 TEST(Gbnf, Errors) {
   EXPECT_THAT(GbnfError("root ::= \"a\"\n\nroot ::= b"), testing::HasSubstr("line 3"));
   EXPECT_THAT(GbnfError("root ::= a"), testing::HasSubstr("'a' is not defined"));

@@ -87,7 +87,22 @@ void BM_MaskToolCall(benchmark::State& state) {
 }
 BENCHMARK(BM_MaskToolCall)->Unit(benchmark::kMillisecond);
 
+constexpr std::string_view kRegexText =
+    "Answer: The engine weaves algebraic patterns just as the loom weaves flowers.\nDate: 1843-09-06\n";
+
 void BM_MaskRegex(benchmark::State& state) {
+  MeasureMasks(
+      state,
+      [] {
+        return GrammarFromRegex(R"((Answer|Result): [A-Z][^\n]+\nDate: [0-9]{4}-[01][0-9]-[0-3][0-9]\n)")
+            .value();
+      },
+      kRegexText);
+}
+BENCHMARK(BM_MaskRegex)->Unit(benchmark::kMillisecond);
+
+// Each count is a state of its own, whose mask nobody has made before.
+void BM_MaskRegexWithCounts(benchmark::State& state) {
   MeasureMasks(
       state,
       [] {
@@ -95,9 +110,9 @@ void BM_MaskRegex(benchmark::State& state) {
                    R"((Answer|Result): [A-Z][^\n]{10,200}\nDate: [0-9]{4}-[01][0-9]-[0-3][0-9]\n)")
             .value();
       },
-      "Answer: The engine weaves algebraic patterns just as the loom weaves flowers.\nDate: 1843-09-06\n");
+      kRegexText);
 }
-BENCHMARK(BM_MaskRegex)->Unit(benchmark::kMillisecond);
+BENCHMARK(BM_MaskRegexWithCounts)->Unit(benchmark::kMillisecond);
 
 void BM_MaskGbnf(benchmark::State& state) {
   MeasureMasks(

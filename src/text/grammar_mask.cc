@@ -14,6 +14,8 @@ namespace mimo {
 namespace {
 
 constexpr uint64_t kWorkMax = 4'000'000;
+// From this many nodes on it pays to follow each terminal alone.
+constexpr uint32_t kManyNodes = 64;
 
 class MaskFiller {
  public:
@@ -38,10 +40,9 @@ class MaskFiller {
     const std::shared_ptr<const TerminalMask> inside = vocabulary_.MaskOf(terminal, thread.state);
     AddWords(inside->words);
     for (const TokenId token : inside->tokens) mask_.Set(token);
-    if (inside->exits.empty()) return;
+    if (inside->children.empty()) return;
     stacks_.AfterTerminal(thread, &path_[0]);
-    if (IsOnlyEnd(path_[0])) return;
-    for (const uint32_t node : inside->exits) WalkSubtree(node);
+    if (!IsOnlyEnd(path_[0])) WalkChildren(*inside);
   }
 
  private:
@@ -106,6 +107,25 @@ class MaskFiller {
     }
   }
 
+  // What can follow path_[0] is the same behind every exit.
+  void WalkChildren(const TerminalMask& inside) {
+    for (size_t byte = 0; byte < 256; ++byte) {
+      const uint32_t begin = inside.first_child[byte];
+      const uint32_t end = inside.first_child[byte + 1];
+      if (begin == end || stacks_.work() >= kWorkMax) continue;
+      stacks_.text += static_cast<char>(byte);
+      stacks_.Advance(path_[0], static_cast<uint8_t>(byte), &path_[1]);
+      if (!path_[1].empty()) {
+        stacks_.Close(&path_[1]);
+        for (uint32_t i = begin; i < end; ++i) {
+          AddTokensOf(inside.children[i]);
+          WalkSubtree(inside.children[i], 1);
+        }
+      }
+      stacks_.text.pop_back();
+    }
+  }
+
   // A node's bytes are the beginning of its first token's.
   std::string_view BytesOf(uint32_t node) const {
     const TokenId token = trie_.tokens[trie_.first_token[node]];
@@ -117,15 +137,53 @@ class MaskFiller {
     WalkSubtree(0);
   }
 
-  // Adds the tokens below `top` that path_[0], closed, can take. Keeps the text in step: keys are ranges of
-  // it.
-  void WalkSubtree(uint32_t top) {
-    const uint32_t top_depth = trie_.depth[top];
+  bool AreTerminals(const GrammarThreads& threads) const {
+    return std::all_of(threads.begin(), threads.end(), [&](const GrammarThread& thread) {
+      return thread.node == kNoGrammarNode ||
+             stacks_.program().nodes[thread.node].kind == GrammarNode::Kind::kTerminal;
+    });
+  }
+
+  // Adds the tokens below `top` that one thread, at a terminal, can take: first those inside the terminal, as
+  // far as its automaton goes, then those that leave it.
+  void AddBelow(uint32_t top, const GrammarThread& thread) {
+    if (thread.node == kNoGrammarNode) return;
+    const ByteDfa& dfa = stacks_.TerminalOf(thread).dfa;
+    std::vector<uint32_t> states(path_.size());
+    states[0] = thread.state;
+    TerminalMask below;
+    for (uint32_t node = top + 1; node < trie_.end[top];) {
+      const uint32_t depth = trie_.depth[node] - trie_.depth[top];
+      const uint32_t to = states[depth] = dfa.Next(states[depth - 1], trie_.byte[node]);
+      if (to != ByteDfa::kDead) {
+        AddTokensOf(node);
+        stacks_.AddWork(1);
+        if (dfa.label[to] != 0) below.exits.push_back(node);
+      }
+      node = to != ByteDfa::kDead ? node + 1 : trie_.end[node];
+    }
+    vocabulary_.SortChildren(&below);
+    if (below.children.empty()) return;
+    std::vector<GrammarThreads> outer_path(path_.size());
+    outer_path.swap(path_);
+    stacks_.AfterTerminal(thread, &path_[0]);
+    if (!IsOnlyEnd(path_[0])) WalkChildren(below);
+    outer_path.swap(path_);
+  }
+
+  // Adds the tokens below `top` that path_[level], closed, can take. Keeps the text in step: keys are ranges
+  // of it.
+  void WalkSubtree(uint32_t top, uint32_t level = 0) {
     const size_t text_size = stacks_.text.size();
     const uint32_t end = trie_.end[top];
+    if (end - top > kManyNodes && AreTerminals(path_[level])) {
+      const GrammarThreads threads = path_[level];
+      for (const GrammarThread& thread : threads) AddBelow(top, thread);
+      return;
+    }
     for (uint32_t node = top + 1; node < end && stacks_.work() < kWorkMax;) {
-      const uint32_t depth = trie_.depth[node] - top_depth;
-      stacks_.text.resize(text_size + depth - 1);
+      const uint32_t depth = trie_.depth[node] - trie_.depth[top] + level;
+      stacks_.text.resize(text_size + depth - level - 1);
       stacks_.text += static_cast<char>(trie_.byte[node]);
       stacks_.Advance(path_[depth - 1], trie_.byte[node], &path_[depth]);
       if (path_[depth].empty()) {
@@ -144,7 +202,7 @@ class MaskFiller {
   GrammarStacks& stacks_;
   TokenBitmask& mask_;
   const GrammarStacks::Mark mark_;
-  std::vector<GrammarThreads> path_;  // by depth below the top of the walk; closed
+  std::vector<GrammarThreads> path_;  // by number of bytes since path_[0]; closed
 };
 
 }  // namespace

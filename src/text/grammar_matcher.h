@@ -64,6 +64,7 @@ class GrammarStacks {
 
   bool overflowed() const { return overflowed_; }
   uint64_t work() const { return work_; }
+  void AddWork(uint64_t work) { work_ += work; }
   void ResetWork() { work_ = 0, overflowed_ = false; }
   void LimitWork(uint64_t work_max) { work_max_ = work_max; }
 

@@ -53,9 +53,13 @@ void AssignBit(std::vector<uint64_t>* words, TokenId token, bool value) {
 // Everything about a state that a mask depends on, as bytes that two terminals have in common where they have
 // the state in common. Empty where the automaton behind the state is large.
 std::string SignatureOf(const GrammarTerminal& terminal, uint32_t state, bool is_counted) {
-  constexpr size_t kStatesMax = 64;
+  constexpr size_t kStatesMax = 512;
+  constexpr uint32_t kUnknown = 0xFFFF;  // of the dead state too
   const ByteDfa& dfa = terminal.dfa;
+  if (dfa.num_states() > 16 * kStatesMax) return {};
   std::vector<uint32_t> states = {state};  // by number in the signature
+  std::vector<uint32_t> numbers(dfa.num_states(), kUnknown);
+  numbers[state] = 0;
   std::string signature(1, is_counted ? 'c' : 'p');
   const auto append = [&](uint32_t value) {
     signature.append(reinterpret_cast<const char*>(&value), sizeof(value));
@@ -69,11 +73,12 @@ std::string SignatureOf(const GrammarTerminal& terminal, uint32_t state, bool is
       const uint32_t to = dfa.Next(from, static_cast<uint8_t>(byte));
       last = byte + 1;
       while (last < 256 && dfa.Next(from, static_cast<uint8_t>(last)) == to) ++last;
-      const auto known = std::find(states.begin(), states.end(), to);
-      const auto number = static_cast<uint32_t>(known - states.begin());
-      if (to != ByteDfa::kDead && known == states.end()) states.push_back(to);
-      if (states.size() > kStatesMax) return {};
-      append(last << 16 | (to == ByteDfa::kDead ? 0xFFFF : number));
+      if (to != ByteDfa::kDead && numbers[to] == kUnknown) {
+        if (states.size() == kStatesMax) return {};
+        numbers[to] = static_cast<uint32_t>(states.size());
+        states.push_back(to);
+      }
+      append(last << 16 | numbers[to]);
     }
   }
   return signature;
@@ -126,7 +131,7 @@ void WalkTerminal(const TokenTrie& trie, const GrammarTerminal& terminal, uint32
 }  // namespace
 
 size_t TerminalMask::bytes() const {
-  size_t sum = sizeof(*this) + 8 * words.size() + 4 * tokens.size() + 4 * exits.size();
+  size_t sum = sizeof(*this) + 8 * words.size() + 4 * (tokens.size() + exits.size() + children.size());
   for (const std::vector<uint64_t>& each : words_up_to) sum += 8 * each.size();
   return sum + 8 * long_tokens.size() + 4 * exit_counts.size();
 }
@@ -209,6 +214,20 @@ std::shared_ptr<const TerminalMask> GrammarVocabulary::Impl::CountedMaskOf(const
   });
 }
 
+void GrammarVocabulary::Impl::SortChildren(TerminalMask* mask) const {
+  std::array<uint32_t, 257>& first = mask->first_child;
+  const auto for_each_child = [&](const auto& visit) {
+    for (const uint32_t exit : mask->exits) {
+      for (uint32_t child = exit + 1; child < trie.end[exit]; child = trie.end[child]) visit(child);
+    }
+  };
+  for_each_child([&](uint32_t child) { ++first[trie.byte[child] + 1U]; });
+  std::partial_sum(first.begin(), first.end(), first.begin());
+  mask->children.resize(first[256]);
+  std::array<uint32_t, 257> next = first;
+  for_each_child([&](uint32_t child) { mask->children[next[trie.byte[child]]++] = child; });
+}
+
 TerminalMask GrammarVocabulary::Impl::WholeMask(const GrammarTerminal& terminal, uint32_t state) const {
   TerminalMask mask;
   WalkTerminal(trie, terminal, state, [&](uint32_t node, uint32_t to, uint32_t) {
@@ -216,6 +235,7 @@ TerminalMask GrammarVocabulary::Impl::WholeMask(const GrammarTerminal& terminal,
                        trie.tokens.begin() + trie.first_token[node + 1]);
     if (terminal.dfa.label[to] != 0 && trie.end[node] > node + 1) mask.exits.push_back(node);
   });
+  SortChildren(&mask);
   if (mask.tokens.size() <= kListedTokensMax) return mask;
   mask.words.assign((size_t{vocab_size} + 63) / 64, 0);
   for (const TokenId token : mask.tokens) SetBit(&mask.words, token);
@@ -288,6 +308,7 @@ TerminalMask GrammarVocabulary::Impl::MaskLike(const GrammarTerminal& terminal, 
     mask.words_up_to.push_back(std::move(words));
   } else {
     mask.words = std::move(words);
+    SortChildren(&mask);
   }
   return mask;
 }

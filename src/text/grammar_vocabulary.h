@@ -1,6 +1,7 @@
 #pragma once
 // Internal to grammars: the trie of a vocabulary, and the masks of terminals that all sequences share.
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -32,6 +33,10 @@ struct TerminalMask {
   std::vector<TokenId> tokens;  // when they are few
   // Trie nodes at which the terminal may end. What the longer tokens go on with is the rest's business.
   std::vector<uint32_t> exits;
+  // Of a mask that is not counted: the children of exits by their byte, since what follows often begins with
+  // few.
+  std::vector<uint32_t> children;              // ordered by byte
+  std::array<uint32_t, 257> first_child = {};  // of a byte; its children end where the next one's begin
 
   // Of a counted mask: by the number of code points that must have room. words_up_to[n]: tokens of at most n.
   static constexpr uint32_t kNumCounted = 16;
@@ -50,6 +55,9 @@ struct GrammarVocabulary::Impl {
   // The same, but by code points where the terminal tells them apart. Tokens that end the terminal are not in
   // it, only their nodes in `exits`.
   std::shared_ptr<const TerminalMask> CountedMaskOf(const GrammarTerminal& terminal, uint32_t state);
+
+  // Fills in `children` from `exits`.
+  void SortChildren(TerminalMask* mask) const;
 
   uint32_t vocab_size = 0;
   std::vector<uint32_t> bytes_begin;  // [vocab_size + 1] in `bytes`; special tokens have none
