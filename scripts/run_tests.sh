@@ -52,7 +52,7 @@ ring() {  # NAME: the heading of a ring
 # Unit tests that do not depend on what the optimiser does run once, under the sanitizers: compiling them twice cost
 # a quarter of the time.
 ring release
-targets=(mimo mimo-forced mimo-train kernels_test model_test data_test train_test parity_test benches)
+targets=(mimo mimo-forced mimo-train grammar_check kernels_test model_test data_test train_test parity_test benches)
 if scripts/build.sh release -DMIMO_TESTS=ON -DMIMO_FORCED=ON -DMIMO_TRAINER=ON -- "${targets[@]}" > build-release.log 2>&1; then
   build_seconds=$SECONDS
   run_ctest release build -LE '^(unit-(base|text|home|weights|engine|server)|fuzz)$' -E '_NOT_BUILT$'
