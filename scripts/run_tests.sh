@@ -62,7 +62,7 @@ else
 fi
 
 for sanitizer in asan tsan; do
-  if [[ "$sanitizer" == asan ]]; then percent=100; else percent=30; fi
+  if [[ "$sanitizer" == asan ]]; then percent=170; else percent=50; fi
   fits "$sanitizer" "$percent" || continue
   ring "$sanitizer"
   # All but the generator of training data: what it reads is compiled in, and its tests cost minutes here.
@@ -83,7 +83,7 @@ for sanitizer in asan tsan; do
   fi
 done
 
-if fits clang-tidy 55; then
+if fits clang-tidy 70; then
   ring clang-tidy
   if scripts/run_clang_tidy.sh build; then
     passed=$((passed + 1))
