@@ -32,13 +32,6 @@ bool Mentions(std::string_view text, std::string_view name) {
   return false;
 }
 
-const HomeTool* FindTool(std::string_view name) {
-  for (const HomeTool& tool : HomeToolCatalogue()) {
-    if (tool.definition.name == name) return &tool;
-  }
-  return nullptr;
-}
-
 }  // namespace
 
 const std::string* SlotWords::Said(std::string_view slot) const {
@@ -293,7 +286,7 @@ bool TurnDrafter::FinishCall(Binding& binding, TurnDraft& draft) const {
     if (is_named && (&other == binding.device || other.name.size() <= own_size)) continue;
     if (Mentions(lower, binding.view.lower_names[i])) return false;
   }
-  const HomeTool* tool = FindTool(situation.tool);
+  const HomeTool* tool = FindHomeTool(situation.tool);
   MIMO_CHECK(tool != nullptr);
   draft.call.name = situation.tool;
   draft.call.arguments = Json::object();
