@@ -9,6 +9,7 @@
 #include "text/builtin_vocabulary.h"
 #include "text/encode_prompt.h"
 #include "text/output_parser.h"
+#include "text/sampled_turns.h"
 
 namespace mimo {
 namespace {
@@ -71,6 +72,8 @@ void ExpectPromptsArePrefixes(const Conversation& conversation, const Tokenizer&
     const std::vector<TokenId> tokens = EncodePrompt(tokenizer, *prompt);
     ASSERT_LT(tokens.size(), rendered.tokens.size());
     EXPECT_TRUE(std::equal(tokens.begin(), tokens.end(), rendered.tokens.begin())) << "message " << i;
+    SampledTurns sampled(1 << 20);  // as a server does; it has none yet
+    EXPECT_EQ(EncodePrompt(tokenizer, *prompt, &sampled), tokens) << "message " << i;
     EXPECT_EQ(rendered.is_target[tokens.size() - 1], 0) << "message " << i;
     EXPECT_EQ(rendered.is_target[tokens.size()], 1) << "message " << i;
   }

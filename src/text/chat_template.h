@@ -27,8 +27,9 @@ struct RenderedPrompt {
   // so that nobody's text can end a turn. <think>, <tool_call> and the other tags are never among them,
   // because a replayed answer must become the tokens that the model generated.
   std::vector<TextRange> plain_text_ranges;
-  // Past turns of the assistant, ascending: what stands after "<|im_start|>assistant", its <|im_end|>
-  // included.
+  // Past turns of the assistant, ascending: what stands after "<|im_start|>", its <|im_end|> included. They
+  // begin behind a control token because there every tokenizer has a boundary: "assistant\n<think></think>"
+  // is one token of the home's model.
   std::vector<TextRange> assistant_turns;
   // Where such a turn begins that the model is to write; the end of the text without a generation prompt.
   size_t reply_begin = 0;

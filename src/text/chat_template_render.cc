@@ -44,8 +44,9 @@ void PromptWriter::Markup(std::string_view text) {
 }
 
 void PromptWriter::BeginAssistantTurn() {
-  Markup("<|im_start|>assistant");
+  Markup("<|im_start|>");
   turn_begin_ = text_.size();
+  Markup("assistant");
 }
 
 void PromptWriter::EndAssistantTurn() {
