@@ -234,7 +234,8 @@ class RawClient {
     }
     return reply;
   }
-  // True when the server closes the connection within 10 s.
+  // True when the server closes the connection within 10 s, or resets it, as the system does with one that
+  // the server had not accepted when it ended.
   bool IsClosedByServer() {
     while (Fill()) {
     }
@@ -244,7 +245,7 @@ class RawClient {
  private:
   bool Fill() {
     char buffer[4096];
-    if (WaitReadable(socket_, std::chrono::seconds(10)) != SocketReady::kYes) return false;
+    if (WaitReadable(socket_, std::chrono::seconds(10)) == SocketReady::kTimeout) return false;
     const ssize_t size = recv(socket_, buffer, sizeof(buffer), 0);
     if (size <= 0) {
       closed_ = true;
