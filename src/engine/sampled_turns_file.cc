@@ -119,7 +119,7 @@ Status SampledTurnsFile::Append(std::span<const std::byte> record) {
     MIMO_RETURN_IF_ERROR(file_.WriteAt(0, std::as_bytes(std::span(kTurnsHeader))));
     end_ = kTurnsHeader.size();
   }
-  const Status written = file_.WriteAt(end_, record);
+  Status written = file_.WriteAt(end_, record);
   if (written) end_ += record.size();
   file_.Unlock();
   return written;
@@ -168,7 +168,7 @@ Status SampledTurnsFile::WriteAnew() {
     const std::vector<std::byte> record = EncodeSampledTurn(*turn);
     text.append(reinterpret_cast<const char*>(record.data()), record.size());
   }
-  const Status written = WriteFileAtOnce(path_, text);
+  Status written = WriteFileAtOnce(path_, text);
   file_ = CacheFile();  // and its lock: the next look opens the new one
   end_ = 0;
   return written;
