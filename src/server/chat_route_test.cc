@@ -12,6 +12,17 @@ constexpr char kOpenAiTools[] =
     R"("properties":{"room":{"type":"string"},"level":{"type":"integer"}}}}},)"
     R"({"type":"function","function":{"name":"get_time"}}])";
 
+// An engine that gives a word and then fails.
+std::function<void(const GenerationRequest&, const EventSink&)> FailWithin(Error error) {
+  return [error = std::move(error)](const GenerationRequest& /*request*/, const EventSink& sink) {
+    sink(EventsOf({"a"}, FinishReason::kStop)[0]);
+    GenerationEvent event;
+    event.finish = FinishReason::kError;
+    event.error = error;
+    sink(std::move(event));
+  };
+}
+
 TEST_F(ChatRouteTest, RepliesWithOneWholeObject) {
   AnswerWith({"Hel", "lo"});
 
@@ -270,13 +281,7 @@ TEST_F(ChatRouteTest, AContextThatIsTooShortIsToldInOpenAisWords) {
 }
 
 TEST_F(ChatRouteTest, FailureWithinAStreamIsAnErrorEventWithoutDone) {
-  engine_->on_submit = [](const GenerationRequest& /*request*/, const EventSink& sink) {
-    sink(EventsOf({"a"}, FinishReason::kStop)[0]);
-    GenerationEvent event;
-    event.finish = FinishReason::kError;
-    event.error = Error{ErrorCode::kInternal, "secret address 0x1234"};
-    sink(std::move(event));
-  };
+  engine_->on_submit = FailWithin({ErrorCode::kInternal, "secret address 0x1234"});
 
   const std::vector<std::string> events = Chat(R"("stream":true)").events();
   const ClientReply whole = Chat();
@@ -290,13 +295,7 @@ TEST_F(ChatRouteTest, FailureWithinAStreamIsAnErrorEventWithoutDone) {
 }
 
 TEST_F(ChatRouteTest, AGrammarThatFailsWhileItRunsIsTheRequestsError) {
-  engine_->on_submit = [](const GenerationRequest& /*request*/, const EventSink& sink) {
-    sink(EventsOf({"a"}, FinishReason::kStop)[0]);
-    GenerationEvent event;
-    event.finish = FinishReason::kError;
-    event.error = Error{ErrorCode::kInvalidArgument, "the grammar is too ambiguous"};
-    sink(std::move(event));
-  };
+  engine_->on_submit = FailWithin({ErrorCode::kInvalidArgument, "the grammar is too ambiguous"});
 
   const std::vector<std::string> events = Chat(R"("stream":true)").events();
   const ClientReply whole = Chat();

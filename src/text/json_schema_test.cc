@@ -178,6 +178,20 @@ TEST(JsonSchema, RefusesByNameWhatItDoesNotDo) {
   EXPECT_THAT(SchemaError(R"({"$ref": "http://x/y"})"), HasSubstr("not within the schema"));
 }
 
+// Takes the text byte by byte; before each byte the mask says of every sampled token what taking it says.
+void ExpectMasksAgree(std::string_view text, const GrammarVocabulary& vocabulary, GrammarMatcher* matcher) {
+  TokenBitmask mask(vocabulary.vocab_size());
+  for (const char c : text) {
+    ASSERT_TRUE(matcher->FillMask(&mask));
+    for (TokenId token = 0; token < vocabulary.vocab_size(); token += 1 + token / 200) {
+      GrammarMatcher copy = *matcher;
+      ASSERT_EQ(mask.Test(token), copy.AcceptToken(token)) << vocabulary.TokenBytes(token);
+    }
+    ASSERT_TRUE(matcher->AcceptBytes({&c, 1})) << text;
+  }
+  EXPECT_TRUE(matcher->CanEnd());
+}
+
 // Keys and unique items whose beginnings are other ones': their masks are derived from those of what follows.
 TEST(JsonSchema, MasksOfNamesAgreeWithBytes) {
   const GrammarPtr grammar = SchemaGrammar(R"({"type": "object", "properties": {
@@ -188,16 +202,7 @@ TEST(JsonSchema, MasksOfNamesAgreeWithBytes) {
   const std::string_view text =
       R"({"namesake": null, "name": [12, 1, "one", "on"], "names": [123, 1, "one", 12], "text": "a ab"})";
   GrammarMatcher matcher(grammar, &vocabulary);
-  TokenBitmask mask(vocabulary.vocab_size());
-  for (const char c : text) {
-    ASSERT_TRUE(matcher.FillMask(&mask));
-    for (TokenId token = 0; token < vocabulary.vocab_size(); token += 1 + token / 200) {
-      GrammarMatcher copy = matcher;
-      ASSERT_EQ(mask.Test(token), copy.AcceptToken(token)) << vocabulary.TokenBytes(token);
-    }
-    ASSERT_TRUE(matcher.AcceptBytes({&c, 1})) << text;
-  }
-  EXPECT_TRUE(matcher.CanEnd());
+  ASSERT_NO_FATAL_FAILURE(ExpectMasksAgree(text, vocabulary, &matcher));
 }
 
 TEST(JsonSchema, MasksAgreeWithBytes) {
@@ -208,16 +213,7 @@ TEST(JsonSchema, MasksAgreeWithBytes) {
   for (const std::string text : {R"({"name": "a\n bc", "kind": "alpha", "x": 17, "list": [1.5, 2e3]})",
                                  "{\n  \"kind\": \"beta\"\n}"}) {
     GrammarMatcher matcher(grammar, &vocabulary);
-    TokenBitmask mask(vocabulary.vocab_size());
-    for (const char c : text) {
-      ASSERT_TRUE(matcher.FillMask(&mask));
-      for (TokenId token = 0; token < vocabulary.vocab_size(); token += 1 + token / 200) {
-        GrammarMatcher copy = matcher;
-        ASSERT_EQ(mask.Test(token), copy.AcceptToken(token)) << vocabulary.TokenBytes(token);
-      }
-      ASSERT_TRUE(matcher.AcceptBytes({&c, 1})) << text;
-    }
-    EXPECT_TRUE(matcher.CanEnd());
+    ASSERT_NO_FATAL_FAILURE(ExpectMasksAgree(text, vocabulary, &matcher));
     EXPECT_TRUE(matcher.MustEnd());
   }
 }
