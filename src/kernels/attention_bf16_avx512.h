@@ -105,7 +105,7 @@ struct Bf16ValueSums {
 
 // values[r][d .. d + 32 * kGroups) = rescale[r] * itself + sum_j weights[j][r] * v[j], for kRows rows.
 template <uint32_t kRows, uint32_t kGroups>
-void AddBf16Values(const Bf16ValueSums& args, const Bf16* const* v, size_t d) {
+void AddBf16Values(const Bf16ValueSums& args, const Bf16* const* v, size_t d, const RowsAhead<Bf16>& ahead) {
   PairedSums sums[kRows * kGroups];
   float* const values = args.values + d;
   Unroll<kRows>([&](auto r) __attribute__((always_inline)) {
@@ -119,6 +119,8 @@ void AddBf16Values(const Bf16ValueSums& args, const Bf16* const* v, size_t d) {
   });
   for (uint32_t j = args.begin; j < args.end; ++j) {
     const WeightPair* const weights = args.weights + size_t{j} * kAttentionBlockRows;
+    ahead.Fetch(2 * j);
+    ahead.Fetch(2 * j + 1);
     Unroll<kGroups>([&](auto i) __attribute__((always_inline)) {
       const size_t column = d + i * kDotColumns;
       const PairedValues value(v[2 * j] + column, v[2 * j + 1] + column);
@@ -167,10 +169,11 @@ class Bf16Products {
   }
 
   template <uint32_t kRows>
-  void Score(const RowBlock& block, uint32_t row, const Tile& tile) const {
+  void Score(const RowBlock& block, uint32_t row, const Tile& tile, const RowsAhead<Bf16>& ahead) const {
     constexpr uint32_t kKeys = kSumsAtOnce / kRows;
     const Bf16* const q = QueryBlock(block.first) + row * kDotColumns;
     for (uint32_t j = block.begin; j < block.end; j += kKeys) {
+      for (uint32_t i = 0; i < kKeys; ++i) ahead.Fetch(j + i);
       ScoreBf16Keys<kRows>(q, tile.k + j, std::min(kKeys, block.end - j), args_,
                            scores_ + j * kAttentionBlockRows + row);
     }
@@ -187,7 +190,8 @@ class Bf16Products {
   }
 
   template <uint32_t kRows>
-  void SumValues(const RowBlock& block, uint32_t row, const float* rescale, const Tile& tile) const {
+  void SumValues(const RowBlock& block, uint32_t row, const float* rescale, const Tile& tile,
+                 const RowsAhead<Bf16>& ahead) const {
     const Bf16* v[kAttentionTile];
     const uint32_t begin = block.begin / 2;
     const uint32_t end = (block.end + 1) / 2;
@@ -203,11 +207,13 @@ class Bf16Products {
         .dim = args_.v_head_dim,
         .values = args_.partial.values + size_t{block.first + row} * args_.v_head_dim};
     constexpr uint32_t kGroups = std::min(4U, std::max(1U, kSumsAtOnce / kRows / 2));
-    uint32_t d = 0;
-    for (; d + kGroups * kDotColumns <= args_.v_head_dim; d += kGroups * kDotColumns) {
-      AddBf16Values<kRows, kGroups>(sums, v, d);
+    const uint32_t passes = args_.v_head_dim / (kGroups * kDotColumns);
+    for (uint32_t pass = 0; pass < passes; ++pass) {
+      AddBf16Values<kRows, kGroups>(sums, v, pass * kGroups * kDotColumns, ahead.Part(pass, passes));
     }
-    for (; d < args_.v_head_dim; d += kDotColumns) AddBf16Values<kRows, 1>(sums, v, d);
+    for (uint32_t d = passes * kGroups * kDotColumns; d < args_.v_head_dim; d += kDotColumns) {
+      AddBf16Values<kRows, 1>(sums, v, d, {});
+    }
   }
 
  private:

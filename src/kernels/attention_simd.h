@@ -110,7 +110,7 @@ struct ValueSums {
 
 // values[r][d .. d + 16 * kVectors) = rescale[r] * itself + sum_j weights[j][r] * v[j], for kRows rows.
 template <typename Element, uint32_t kRows, uint32_t kVectors>
-void AddValues(const ValueSums& args, const Element* const* v, size_t d) {
+void AddValues(const ValueSums& args, const Element* const* v, size_t d, const RowsAhead<Element>& ahead) {
   Float16 sums[kRows * kVectors];
   float* const values = args.values + d;
   Unroll<kRows>([&](auto r) __attribute__((always_inline)) {
@@ -122,6 +122,7 @@ void AddValues(const ValueSums& args, const Element* const* v, size_t d) {
   });
   const float* weights = args.weights + size_t{args.begin} * kAttentionBlockRows;
   for (uint32_t j = args.begin; j < args.end; ++j, weights += kAttentionBlockRows) {
+    ahead.Fetch(j);
     Float16 value[kVectors];
     Unroll<kVectors>([&](auto i)
                          __attribute__((always_inline)) { value[i] = LoadElements(v[j] + d + i * kLanes); });
@@ -176,10 +177,11 @@ class FloatProducts {
 
   // The scores of kRows rows of the block, `row` on, and the keys that it sees.
   template <uint32_t kRows>
-  void Score(const RowBlock& block, uint32_t row, const Tile& tile) const {
+  void Score(const RowBlock& block, uint32_t row, const Tile& tile, const RowsAhead<Element>& ahead) const {
     constexpr uint32_t kKeys = kSumsAtOnce / kRows;
     const float* const q = queries_ + block.first / kAttentionBlockRows * BlockFloats() + row * kLanes;
     for (uint32_t j = block.begin; j < block.end; j += kKeys) {
+      for (uint32_t i = 0; i < kKeys; ++i) ahead.Fetch(j + i);
       ScoreKeys<Element, kRows>(q, tile.k + j, std::min(kKeys, block.end - j), dim_,
                                 scores_ + j * kAttentionBlockRows + row);
     }
@@ -193,7 +195,8 @@ class FloatProducts {
 
   // Rescales the sums of kRows rows of the block, `row` on, and adds the values of the keys that it sees.
   template <uint32_t kRows>
-  void SumValues(const RowBlock& block, uint32_t row, const float* rescale, const Tile& tile) const {
+  void SumValues(const RowBlock& block, uint32_t row, const float* rescale, const Tile& tile,
+                 const RowsAhead<Element>& ahead) const {
     const ValueSums sums = {.weights = scores_ + row,
                             .rescale = rescale + row,
                             .begin = block.begin,
@@ -201,11 +204,13 @@ class FloatProducts {
                             .dim = v_dim_,
                             .values = args_.partial.values + size_t{block.first + row} * v_dim_};
     constexpr uint32_t kVectors = std::min(8U, std::max(1U, kSumsAtOnce / kRows));
-    uint32_t d = 0;
-    for (; d + kVectors * kLanes <= v_dim_; d += kVectors * kLanes) {
-      AddValues<Element, kRows, kVectors>(sums, tile.v, d);
+    const uint32_t passes = v_dim_ / (kVectors * kLanes);
+    for (uint32_t pass = 0; pass < passes; ++pass) {
+      AddValues<Element, kRows, kVectors>(sums, tile.v, pass * kVectors * kLanes, ahead.Part(pass, passes));
     }
-    for (; d < v_dim_; d += kLanes) AddValues<Element, kRows, 1>(sums, tile.v, d);
+    for (uint32_t d = passes * kVectors * kLanes; d < v_dim_; d += kLanes) {
+      AddValues<Element, kRows, 1>(sums, tile.v, d, {});
+    }
   }
 
  private:
@@ -234,13 +239,23 @@ class PieceAttention {
     std::fill_n(args_.partial.values, size_t{rows_} * PaddedDim(args_.v_head_dim), 0.0F);
     std::fill_n(args_.partial.maxima, rows_, std::numeric_limits<float>::lowest());
     std::fill_n(args_.partial.denominators, rows_, 0.0F);
-    typename Products::Reader reader = products_.MakeReader();
-    while (reader.Next(&tile_)) {
+    Reader reader = products_.MakeReader();
+    bool is_there = reader.Next(&tile_);
+    while (is_there) {
+      if constexpr (Reader::kReadsAhead) is_there = reader.Next(&next_tile_);
       for (uint32_t row = 0; row < rows_; row += kAttentionBlockRows) AttendBlock(row);
+      if constexpr (Reader::kReadsAhead) {
+        tile_ = next_tile_;
+      } else {
+        is_there = reader.Next(&tile_);
+      }
     }
   }
 
  private:
+  using Reader = typename Products::Reader;
+  using Ahead = RowsAhead<typename Reader::Element>;
+
   uint32_t TileIndex(uint32_t position) const {
     return std::clamp(position, tile_.begin, tile_.end) - tile_.base;
   }
@@ -254,22 +269,35 @@ class PieceAttention {
     block.begin = TileIndex(FirstVisibleKey(args_, first_token));
     block.end = TileIndex(VisibleKeysEnd(args_, last_token));
     if (block.begin == block.end) return;
-    Score(block);
+    // The first rows of all ask for what the tile's others will find.
+    const bool is_first = Reader::kReadsAhead && first_row == 0;
+    Score(block, is_first ? ValuesAhead() : Ahead());
     if (first_token != last_token) HideKeys(block);
     float rescale[kLanes];
     Softmax(block, rescale);
     ForRowGroups(block.count, [&]<uint32_t kRows>(uint32_t row) {
-      products_.template SumValues<kRows>(block, row, rescale, tile_);
+      products_.template SumValues<kRows>(block, row, rescale, tile_,
+                                          row == 0 && is_first ? KeysAhead() : Ahead());
     });
   }
 
-  void Score(const RowBlock& block) {
+  Ahead ValuesAhead() const {
+    return {tile_.v, tile_.begin - tile_.base, tile_.end - tile_.base, 0,
+            static_cast<uint32_t>(KvRowBytes(args_.element, args_.v_head_dim))};
+  }
+  Ahead KeysAhead() const {
+    return {next_tile_.k, next_tile_.begin - next_tile_.base, next_tile_.end - next_tile_.base, 0,
+            static_cast<uint32_t>(KvRowBytes(args_.element, args_.head_dim))};
+  }
+
+  void Score(const RowBlock& block, const Ahead& ahead) {
     constexpr float kHidden = -std::numeric_limits<float>::infinity();
     float* const first = scores_ + size_t{block.begin} * kAttentionBlockRows;
     float* const last = scores_ + size_t{block.end} * kAttentionBlockRows;
     if (block.count < kAttentionBlockRows) std::fill(first, last, kHidden);
-    ForRowGroups(block.count,
-                 [&]<uint32_t kRows>(uint32_t row) { products_.template Score<kRows>(block, row, tile_); });
+    ForRowGroups(block.count, [&]<uint32_t kRows>(uint32_t row) {
+      products_.template Score<kRows>(block, row, tile_, row == 0 ? ahead : Ahead());
+    });
     // The softmax takes keys in twos.
     if (block.begin % 2 != 0) std::fill(first - kAttentionBlockRows, first, kHidden);
     if (block.end % 2 != 0) std::fill(last, last + kAttentionBlockRows, kHidden);
@@ -332,6 +360,7 @@ class PieceAttention {
   float* const scores_;  // [kAttentionTile + 2][kAttentionBlockRows]
   Products products_;
   typename Products::Tile tile_;
+  typename Products::Tile next_tile_;  // where tiles are read ahead
 };
 
 // Rows that are not whole vectors are decoded, too, for the padding.

@@ -62,6 +62,37 @@ struct KeyTile {
   uint32_t end = 0;
 };
 
+// Rows of a tile that are needed soon, and the bytes [begin, end) of each to ask for. What a core asks for
+// ahead arrives while it multiplies: at one token, attention over keys that are in no cache would otherwise
+// wait for every one of them.
+template <typename Element>
+struct RowsAhead {
+  const Element* const* rows = nullptr;  // by index in the tile
+  uint32_t first_row = 0;                // that are there: [first_row, end_row)
+  uint32_t end_row = 0;
+  uint32_t begin = 0;
+  uint32_t end = 0;
+
+  // Inline: GCC drops calls of a function that does nothing but this.
+  [[gnu::always_inline]] void Fetch(uint32_t row) const {
+    constexpr uint32_t kLineBytes = 64;
+    constexpr int kToSecondLevelCache = 2;
+    if (row < first_row || row >= end_row) return;
+    const auto* const bytes = reinterpret_cast<const std::byte*>(rows[row]);
+    for (uint32_t at = begin; at < end; at += kLineBytes) {
+      __builtin_prefetch(bytes + at, 0, kToSecondLevelCache);
+    }
+  }
+
+  // Part `index` of `count` of each row.
+  RowsAhead Part(uint32_t index, uint32_t count) const {
+    RowsAhead part = *this;
+    part.begin = begin + (end - begin) * index / count;
+    part.end = begin + (end - begin) * (index + 1) / count;
+    return part;
+  }
+};
+
 // Whether the products read keys and values where they are stored, converting them as they load them, or
 // decoded to float32.
 enum class RowSource : uint8_t { kInPlace, kDecoded };
@@ -74,6 +105,8 @@ template <typename Stored, RowSource kSource>
 class TileReader {
  public:
   using Element = TileElement<Stored, kSource>;
+  // Whether a tile stays as it is while the next one is read.
+  static constexpr bool kReadsAhead = kSource == RowSource::kInPlace;
 
   // `decoded`: room for the keys and values of a tile in float32.
   TileReader(const AttentionArgs& args, float* decoded)

@@ -17,6 +17,7 @@ struct Integers {
   };
   static constexpr uint32_t kTokensTogether = 2;          // whose sums stay in registers while unpacking
   static constexpr uint32_t kUnpackedTokensTogether = 4;  // and with codes that are unpacked
+  static constexpr uint32_t kUnpackedPanelsTogether = 1;
   // From so many tokens on unpacking pays; codes of five and six bits take longest to put together.
   static constexpr uint32_t UnpackTokensMin(int32_t code_max) {
     return code_max == 31 || code_max == 63 ? 4 : 5;

@@ -14,6 +14,7 @@ struct Integers {
   using Word16 = __m512i;
   static constexpr uint32_t kTokensTogether = 4;          // whose sums stay in registers while unpacking
   static constexpr uint32_t kUnpackedTokensTogether = 4;  // and with codes that are unpacked
+  static constexpr uint32_t kUnpackedPanelsTogether = 2;
   // From so many tokens on unpacking pays.
   static constexpr uint32_t UnpackTokensMin(int32_t /*code_max*/) { return 8; }
   static constexpr bool kHasPairProducts = false;

@@ -15,6 +15,7 @@ struct Integers {
   };
   static constexpr uint32_t kTokensTogether = 2;          // whose sums stay in registers while unpacking
   static constexpr uint32_t kUnpackedTokensTogether = 2;  // and with codes that are unpacked
+  static constexpr uint32_t kUnpackedPanelsTogether = 1;
   // From so many tokens on unpacking pays.
   static constexpr uint32_t UnpackTokensMin(int32_t /*code_max*/) { return 8; }
   static constexpr bool kHasPairProducts = false;

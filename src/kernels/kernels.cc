@@ -44,7 +44,12 @@ std::vector<const Kernels*> DetectSupported() {
     const bool vnni = __builtin_cpu_supports("avx512vnni");
     if (vnni) supported.push_back(&Avx512VnniKernels());
     if (vnni && __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512bf16")) {
+      // Intel's cores take two cycles for a dot product of bfloat16 numbers, and half a cycle for as many
+      // multiply-adds of float32: an Emerald Rapids core does 86 GFLOP/s of the one and 176 of the other.
+      // Products of weights gain from reading half the bytes all the same.
+      supported.push_back(&Avx512Bf16MatMulKernels());
       supported.push_back(&Avx512Bf16Kernels());
+      if (__builtin_cpu_is("intel")) std::swap(supported.back(), *(supported.end() - 2));
     }
   }
 #elif defined(__aarch64__)

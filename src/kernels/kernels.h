@@ -25,8 +25,8 @@
 
 namespace mimo {
 
-// Scratch memory of a product with a matrix of `cols` columns.
-constexpr size_t PanelScratchBytes(uint32_t cols) { return size_t{26} * Bf16RowColumns(cols); }
+// Scratch memory of a product with a matrix of `cols` columns: two panels, unpacked.
+constexpr size_t PanelScratchBytes(uint32_t cols) { return size_t{2} * 26 * Bf16RowColumns(cols); }
 
 // y = W x for some rows of W and some tokens.
 //

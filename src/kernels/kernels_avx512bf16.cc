@@ -46,13 +46,22 @@ void AttentionInBf16(const AttentionArgs& args) {
 
 }  // namespace
 
-const Kernels& Avx512Bf16Kernels() {
+const Kernels& Avx512Bf16MatMulKernels() {
   static const Kernels kKernels = [] {
     Kernels table = Avx512VnniKernels();
-    table.name = "avx512_bf16";
+    table.name = "avx512_bf16_matmul";
     table.matmul = MatMulInBf16;
     table.row_form = Bf16RowForm;
     table.quantize_row = QuantizeRowToBf16;
+    return table;
+  }();
+  return kKernels;
+}
+
+const Kernels& Avx512Bf16Kernels() {
+  static const Kernels kKernels = [] {
+    Kernels table = Avx512Bf16MatMulKernels();
+    table.name = "avx512_bf16";
     table.attention = AttentionInBf16;
     return table;
   }();

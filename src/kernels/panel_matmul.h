@@ -254,7 +254,7 @@ struct UnpackedPanel {
   float* scales;             // [blocks, 16]
   float* minimums;           // [blocks, 16]; of wide codes whose bits are inverted, int32 corrections
 };
-static_assert(PanelScratchBytes(256) >= 256 * 16 + 16 * 64 + 8 * 64 + 2 * 8 * 16 * sizeof(float));
+static_assert(PanelScratchBytes(256) / 2 >= 256 * 16 + 16 * 64 + 8 * 64 + 2 * 8 * 16 * sizeof(float));
 
 // Whether negative codes turn x into ~x = -x - 1 instead of -x, which some processors do faster. Per block,
 // the sum of the magnitudes of the negative codes, times their sub-block's scale, makes up for the 1.
@@ -311,88 +311,127 @@ void UnpackBlock(const PanelBlock& block, uint32_t b, const UnpackedPanel& panel
   }
 }
 
-// sums[t] += the products of one sub-block.
-template <typename Type, uint32_t kTokens, typename Set = Integers>
-[[gnu::always_inline]] inline void MultiplySubBlock(const UnpackedPanel& panel, const QuantizedRow* x,
-                                                    size_t sub_block, StepSum<Type> (&sums)[kTokens]) {
+// A word of x's codes is broadcast once for all panels, so that two panels take 6 loads where one takes 9:
+// processors that multiply as fast as they load are held up by loads alone.
+
+// sums[p][t] += the products of one sub-block.
+template <typename Type, uint32_t kPanels, uint32_t kTokens, typename Set = Integers>
+[[gnu::always_inline]] inline void MultiplySubBlock(const UnpackedPanel* panels, const QuantizedRow* x,
+                                                    size_t sub_block,
+                                                    StepSum<Type> (&sums)[kPanels][kTokens]) {
 #pragma GCC unroll 8
   for (uint32_t word = 0; word < Type::kSubColumns / 4; ++word) {
     const size_t column = sub_block * Type::kSubColumns + word * 4;
-    const Word16 codes = Set::Load(panel.codes + column * kPanelRows);
+    Word16 codes[kPanels];
+    for (uint32_t p = 0; p < kPanels; ++p) codes[p] = Set::Load(panels[p].codes + column * kPanelRows);
     if constexpr (kInvertsBits<Type>) {
-      const auto [magnitudes, negative] = Set::SplitWideBytes(codes);
+      static_assert(kPanels == 1);
+      const auto [magnitudes, negative] = Set::SplitWideBytes(codes[0]);
       for (uint32_t t = 0; t < kTokens; ++t) {
         const Word16 inverted = Set::Invert(BroadcastWord(x[t].codes + column), negative);
-        sums[t].sum = Set::DotBytes(sums[t].sum, magnitudes, inverted);
+        sums[0][t].sum = Set::DotBytes(sums[0][t].sum, magnitudes, inverted);
       }
     } else {
-      for (uint32_t t = 0; t < kTokens; ++t) sums[t].Add(word, codes, BroadcastWord(x[t].codes + column));
+      for (uint32_t t = 0; t < kTokens; ++t) {
+        const Word16 word_of_x = BroadcastWord(x[t].codes + column);
+        for (uint32_t p = 0; p < kPanels; ++p) sums[p][t].Add(word, codes[p], word_of_x);
+      }
     }
   }
 }
 
-// The same as MultiplyBlock.
-template <typename Type, uint32_t kTokens>
-[[gnu::always_inline]] inline void MultiplyUnpackedBlock(const UnpackedPanel& panel, const QuantizedRow* x,
-                                                         uint32_t b, Word16 (&products)[kTokens]) {
+// The same as MultiplyBlock, of each panel.
+template <typename Type, uint32_t kPanels, uint32_t kTokens>
+[[gnu::always_inline]] inline void MultiplyUnpackedBlock(const UnpackedPanel* panels, const QuantizedRow* x,
+                                                         uint32_t b, Word16 (&products)[kPanels][kTokens]) {
   const Word16 correction =
-      kInvertsBits<Type> ? Integers::Load(panel.minimums + b * kPanelRows) : Integers::Zero();
+      kInvertsBits<Type> ? Integers::Load(panels[0].minimums + b * kPanelRows) : Integers::Zero();
   for (uint32_t i = 0; i < kSubBlocks<Type>; ++i) {
     const size_t sub_block = b * kSubBlocks<Type> + i;
-    StepSum<Type> sums[kTokens];
-    for (uint32_t t = 0; t < kTokens; ++t) sums[t].sum = StartOfSum<Type>(x[t], sub_block);
-    MultiplySubBlock<Type, kTokens>(panel, x, sub_block, sums);
+    StepSum<Type> sums[kPanels][kTokens];
     for (uint32_t t = 0; t < kTokens; ++t) {
-      Word16 sum = sums[t].sum;
-      if constexpr (Type::kHasSubScales) {
-        sum = Integers::Multiply(sum, Integers::Load(panel.sub_scales + sub_block * 64));
+      const Word16 start = StartOfSum<Type>(x[t], sub_block);
+      for (uint32_t p = 0; p < kPanels; ++p) sums[p][t].sum = start;
+    }
+    MultiplySubBlock<Type, kPanels, kTokens>(panels, x, sub_block, sums);
+    for (uint32_t p = 0; p < kPanels; ++p) {
+      for (uint32_t t = 0; t < kTokens; ++t) {
+        Word16 sum = sums[p][t].sum;
+        if constexpr (Type::kHasSubScales) {
+          sum = Integers::Multiply(sum, Integers::Load(panels[p].sub_scales + sub_block * 64));
+        }
+        products[p][t] = Integers::Add(i == 0 ? correction : products[p][t], sum);
       }
-      products[t] = Integers::Add(i == 0 ? correction : products[t], sum);
     }
   }
 }
 
-template <typename Type, uint32_t kTokens>
-void MultiplyUnpacked(const MatMulArgs& args, const UnpackedPanel& panel, uint32_t row, uint32_t token) {
+// The panels that begin at `row`, and kTokens tokens from `token` on.
+template <typename Type, uint32_t kPanels, uint32_t kTokens>
+void MultiplyUnpacked(const MatMulArgs& args, const UnpackedPanel* panels, uint32_t row, uint32_t token) {
   const QuantizedRow* const x = args.quantized_rows + token;
-  Float16 sums[kTokens];
-  for (Float16& sum : sums) sum = Simd::Zero();
+  Float16 sums[kPanels][kTokens];
+  for (auto& of_panel : sums) {
+    for (Float16& sum : of_panel) sum = Simd::Zero();
+  }
   for (uint32_t b = 0; b < args.weights->cols / Type::kBlockColumns; ++b) {
-    Word16 products[kTokens];
-    MultiplyUnpackedBlock<Type, kTokens>(panel, x, b, products);
-    AddProducts<kTokens>(Simd::Load(panel.scales + b * kPanelRows), products, x, b, sums);
-    if constexpr (Type::kHasMinimum) {
-      const std::byte* const pairs = panel.minimum_pairs + b * (kSubBlocks<Type> / 2) * size_t{64};
-      const auto load_pair = [&](uint32_t pair) { return Integers::Load(pairs + pair * size_t{64}); };
-      AddMinimums<Type, kTokens>(Simd::Load(panel.minimums + b * kPanelRows), load_pair, x, b, sums);
+    Word16 products[kPanels][kTokens];
+    MultiplyUnpackedBlock<Type, kPanels, kTokens>(panels, x, b, products);
+    for (uint32_t p = 0; p < kPanels; ++p) {
+      const UnpackedPanel& panel = panels[p];
+      AddProducts<kTokens>(Simd::Load(panel.scales + b * kPanelRows), products[p], x, b, sums[p]);
+      if constexpr (Type::kHasMinimum) {
+        const std::byte* const pairs = panel.minimum_pairs + b * (kSubBlocks<Type> / 2) * size_t{64};
+        const auto load_pair = [&](uint32_t pair) { return Integers::Load(pairs + pair * size_t{64}); };
+        const Float16 minimum = Simd::Load(panel.minimums + b * kPanelRows);
+        AddMinimums<Type, kTokens>(minimum, load_pair, x, b, sums[p]);
+      }
     }
   }
-  StoreSums(args, row, token, sums);
+  for (uint32_t p = 0; p < kPanels && row + p * kPanelRows < args.row_end; ++p) {
+    StoreSums(args, row + p * kPanelRows, token, sums[p]);
+  }
 }
 
 // As DecodeTokens.
-template <typename Type, uint32_t kTokens>
-void MultiplyTokens(const MatMulArgs& args, const UnpackedPanel& panel, uint32_t row, uint32_t token) {
+template <typename Type, uint32_t kPanels, uint32_t kTokens>
+void MultiplyTokens(const MatMulArgs& args, const UnpackedPanel* panels, uint32_t row, uint32_t token) {
   for (; token + kTokens <= args.num_tokens; token += kTokens) {
-    MultiplyUnpacked<Type, kTokens>(args, panel, row, token);
+    MultiplyUnpacked<Type, kPanels, kTokens>(args, panels, row, token);
   }
   if constexpr (kTokens > 1) {
-    if (token < args.num_tokens) MultiplyTokens<Type, kTokens / 2>(args, panel, row, token);
+    if (token < args.num_tokens) MultiplyTokens<Type, kPanels, kTokens / 2>(args, panels, row, token);
+  }
+}
+
+template <typename Type>
+void UnpackPanel(const MatMulArgs& args, uint32_t row, const UnpackedPanel& unpacked) {
+  const PanelPlace panel(*args.weights, row);
+  for (uint32_t b = 0; b < panel.num_blocks; ++b) UnpackBlock<Type>(panel.Block<Type>(b), b, unpacked);
+}
+
+// All rows, unpacked on the way. A last panel without a neighbour is its own.
+template <typename Type>
+void MultiplyManyTokens(const MatMulArgs& args) {
+  constexpr uint32_t kPanels = Integers::kUnpackedPanelsTogether;
+  static_assert(kPanels <= 2);
+  const uint32_t cols = args.weights->cols;
+  for (uint32_t row = args.row_begin; row < args.row_end; row += kPanels * kPanelRows) {
+    const bool has_next = kPanels == 2 && row + kPanelRows < args.row_end;
+    const UnpackedPanel first(args.panel_scratch, cols);
+    const UnpackedPanel second(args.panel_scratch + (has_next ? PanelScratchBytes(cols) / 2 : 0), cols);
+    UnpackPanel<Type>(args, row, first);
+    if (has_next) UnpackPanel<Type>(args, row + kPanelRows, second);
+    const UnpackedPanel panels[] = {first, second};
+    MultiplyTokens<Type, kPanels, Integers::kUnpackedTokensTogether>(args, panels, row, 0);
   }
 }
 
 template <typename Type>
 void MatMulPanelsOf(const MatMulArgs& args) {
-  constexpr uint32_t kTokens = Integers::kTokensTogether;
-  const UnpackedPanel unpacked(args.panel_scratch, args.weights->cols);
+  if (args.num_tokens >= Integers::UnpackTokensMin(Type::kCodeMax)) return MultiplyManyTokens<Type>(args);
   for (uint32_t row = args.row_begin; row < args.row_end; row += kPanelRows) {
-    if (args.num_tokens < Integers::UnpackTokensMin(Type::kCodeMax)) {
-      DecodeTokens<Type, kTokens>(args, row, 0);
-      continue;
-    }
-    const PanelPlace panel(*args.weights, row);
-    for (uint32_t b = 0; b < panel.num_blocks; ++b) UnpackBlock<Type>(panel.Block<Type>(b), b, unpacked);
-    MultiplyTokens<Type, Integers::kUnpackedTokensTogether>(args, unpacked, row, 0);
+    DecodeTokens<Type, Integers::kTokensTogether>(args, row, 0);
   }
 }
 

@@ -11,6 +11,7 @@ const Kernels& Avx2Kernels();
 const Kernels& AvxVnniKernels();
 const Kernels& Avx512Kernels();
 const Kernels& Avx512VnniKernels();
+const Kernels& Avx512Bf16MatMulKernels();  // attention as in the VNNI variant
 const Kernels& Avx512Bf16Kernels();
 #elif defined(__aarch64__)
 const Kernels& NeonKernels();
