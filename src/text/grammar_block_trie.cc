@@ -10,8 +10,8 @@ namespace {
 
 constexpr uint32_t kBlocksMax = 16;
 constexpr uint32_t kBlockNodesMax = 1U << 14;
-// From this many tokens on a node has them as bits, too.
-constexpr uint32_t kManyTokens = 768;
+// A larger share of the vocabulary than one in this many is kept as bits, too.
+constexpr uint32_t kManyShare = 200;
 
 // Where most letters lead.
 uint32_t NextByLetters(const ByteDfa& dfa, uint32_t state) {
@@ -117,7 +117,7 @@ void BlockTrie::SetTokens(const TokenTrie& trie, const std::vector<uint32_t>& me
   }
   words.resize(num_nodes());
   for (uint32_t node = 0; node < num_nodes(); ++node) {
-    if (first_token[node + 1] - first_token[node] < kManyTokens) continue;
+    if (first_token[node + 1] - first_token[node] <= vocab_size / kManyShare) continue;
     std::vector<uint64_t> many((size_t{vocab_size} + 63) / 64, 0);
     AddTokens(node, &many);
     words[node] = std::move(many);
@@ -138,8 +138,8 @@ bool FindByteBlocks(const ByteDfa& dfa, uint32_t state, ByteBlocks* blocks) {
   constexpr uint32_t kStepsMax = 32;  // hardly a word among the tokens is longer
   uint32_t at = state;
   // Many words begin with a space or a capital.
-  for (const uint8_t before : {' ', 'A'}) {
-    if (NextByLetters(dfa, at) == ByteDfa::kDead) at = dfa.Next(state, before);
+  for (const char before : {' ', 'A'}) {
+    if (NextByLetters(dfa, at) == ByteDfa::kDead) at = dfa.Next(state, static_cast<uint8_t>(before));
   }
   const uint32_t first = NextByLetters(dfa, at);
   if (first == ByteDfa::kDead || first == at) return false;

@@ -8,8 +8,8 @@
 namespace mimo {
 namespace {
 
-// Fewer tokens than this are kept as a list.
-constexpr size_t kListedTokensMax = 2048;
+// A smaller share of the vocabulary than one in this many is kept as a list.
+constexpr size_t kListedShare = 64;
 
 TokenTrie BuildTrie(const std::vector<std::pair<std::string_view, TokenId>>& sorted) {
   TokenTrie trie;
@@ -273,7 +273,7 @@ TerminalMask GrammarVocabulary::Impl::WholeMask(const GrammarTerminal& terminal,
     if (key.has_exits && terminal.dfa.label[to] != 0 && trie.end[node] > node + 1) mask.exits.push_back(node);
   });
   SortChildren(&mask);
-  if (mask.tokens.size() <= kListedTokensMax) return mask;
+  if (mask.tokens.size() <= vocab_size / kListedShare) return mask;
   mask.words.assign((size_t{vocab_size} + 63) / 64, 0);
   for (const TokenId token : mask.tokens) SetBit(&mask.words, token);
   mask.tokens = {};

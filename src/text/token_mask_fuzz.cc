@@ -35,6 +35,7 @@ GrammarVocabulary MakeVocabulary(std::string_view source) {
   }
   for (size_t begin = 0; begin < std::min<size_t>(source.size(), 64); begin += 2) {
     texts.emplace_back(source.substr(begin, 2 + begin % 5));
+    texts.push_back(" " + texts.back());
   }
   std::sort(texts.begin(), texts.end());
   texts.erase(std::unique(texts.begin(), texts.end()), texts.end());
