@@ -95,7 +95,7 @@ HttpReply BatchRun::Reply(const BatchRequest& request, const std::string& reques
   http.peer = &peer;
   const Admission admission = Admit(*CallerOf(http, accounts_), accounts_);
   MIMO_CHECK(admission.meter != nullptr);  // there are no limits
-  admission.meter->SetModel(model_.id, model_.id);
+  admission.meter->SetModel({.requested = model_.id, .booked_as = model_.id, .served = model_.id});
   return HandleGeneration(request.route,
                           {.request = http,
                            .model = model_,

@@ -48,6 +48,7 @@ void ReadLogprobs(JsonFields& fields, SamplingParams* params) {
 ChatCompletion ReadOptions(JsonFields& fields, const RequestedModel& requested) {
   ChatCompletion result;
   result.model_name = requested.name;
+  result.booked_as = requested.booked_as;
   result.streaming = ReadStreamOptions(fields);
   result.stream = result.streaming.stream;
   result.num_choices = static_cast<uint32_t>(fields.Integer("n", 1, kChoicesMax).value_or(1));

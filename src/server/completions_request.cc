@@ -123,6 +123,7 @@ ApiResult<TextCompletion> ParseTextCompletion(const Json& body, const ServedMode
 
   TextCompletion result;
   result.model_name = requested->name;
+  result.booked_as = requested->booked_as;
   RefuseWhatCompletionsLack(fields);
   result.prompts = ReadPrompts(fields, model);
   ReadChoiceCount(fields, result.prompts.size(), result);

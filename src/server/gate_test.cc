@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <map>
 
 #include "server/server_testutil.h"
 
@@ -181,6 +182,28 @@ TEST_F(GateTest, UsageIsSummedByKeyAndAKeySeesOnlyItself) {
   EXPECT_TRUE(Get("/v1/usage?to=2020-01-01", "sk-boss").json()["data"].empty());
   EXPECT_EQ(Get("/v1/usage?from=yesterday", "sk-boss").json()["error"]["param"], "from");
   EXPECT_EQ(Get("/v1/usage?group_by=colour", "sk-boss").status, 400);
+}
+
+// However many names clients invent, a pattern has one row for each price.
+TEST_F(GateTest, UsageOfAPatternIsKeptUnderThePattern) {
+  aliases_ = {{.name = "*"}, {.name = "fast"}};
+  Restart();
+  AnswerWith({"four"});
+
+  for (const char* name : {"a", "b", "c-thinking"}) {
+    const Json reply = ChatAs("sk-alice", fmt::format(R"("model":"{}")", name)).json();
+    EXPECT_EQ(reply["model"], name);
+    EXPECT_EQ(reply["usage"]["currency"], "USD");
+  }
+  ChatAs("sk-alice", R"("model":"FAST")");
+  ChatAs("sk-alice", R"("model":"mimo-v2-flash-nothink")");
+
+  const Json usage = Get("/v1/usage", "sk-alice").json();
+  std::map<std::string, int> requests;
+  for (const Json& row : usage["data"]) {
+    requests[row["model"].get<std::string>()] = row["requests"].get<int>();
+  }
+  EXPECT_EQ(requests, (std::map<std::string, int>{{"*", 3}, {"fast", 1}, {"mimo-v2-flash-nothink", 1}}));
 }
 
 TEST_F(GateTest, ARequestThatNeverStartedCostsNothing) {

@@ -209,7 +209,9 @@ ApiResult<void> SetFormat(const OutputFormat& format, const ServedModel& model, 
 namespace {
 
 void TellMeter(const GenerationJob& job, const ServedModel& model, RequestMeter& meter) {
-  if (!job.model_name.empty()) meter.SetModel(job.model_name, model.id);
+  if (!job.model_name.empty()) {
+    meter.SetModel({.requested = job.model_name, .booked_as = job.booked_as, .served = model.id});
+  }
   if (!job.prompts.empty()) meter.SetChoicesPerPrompt(job.num_choices);
   meter.metrics().Count(ServerEvent::kHostedToolSkipped, job.num_tools_skipped);
   meter.metrics().Count(ServerEvent::kMissingReasoningReplay, job.num_replays_without_reasoning);

@@ -52,6 +52,7 @@ struct GenerationJob {
   bool parallel_tool_calls = true;  // false: the reply ends after its first call
   bool stream = false;
   std::string model_name;  // FindModel's, for the reply
+  std::string booked_as;   // FindModel's, for the accounts
   // Text completions may ask for several prompts at once, each with num_choices answers; else this is empty
   // and the prompt is generation's.
   std::vector<std::vector<TokenId>> prompts;

@@ -70,6 +70,7 @@ ReplyShape ReadShape(JsonFields& fields) {
 MessagesRequest ReadOptions(JsonFields& fields, const RequestedModel& requested) {
   MessagesRequest request;
   request.model_name = requested.name;
+  request.booked_as = requested.booked_as;
   request.stream = fields.Bool("stream").value_or(false);
   request.generation.sampling = ReadSampling(fields, requested.defaults);
   request.generation.stop_strings = ReadStopStrings(fields, "stop_sequences");

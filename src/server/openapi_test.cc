@@ -58,6 +58,29 @@ TEST(OpenApi, OpenRoutesAreThoseThatNeedNoKey) {
   }
 }
 
+// An empty salt is refused where salts are read, and goes unnoticed where they are not.
+TEST_F(ServerTest, DescribesCacheSaltWhereItIsTaken) {
+  AnswerWith({"ok"});
+  const Json document = Document();
+  const std::string chat = R"({"messages":[{"role":"user","content":"hi"}],"input":"x","tokens":[65],)"
+                           R"("max_tokens":4,"home":{},"name":"f","cache_salt":""})";
+  const std::string completion = R"({"prompt":"x","cache_salt":""})";
+  size_t num_taking = 0;
+  for (const auto& [path, operations] : document["paths"].items()) {
+    if (!operations.contains("post") || !operations["post"].contains("requestBody")) continue;
+    const auto name = operations["post"]["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+                          .get<std::string>()
+                          .substr(std::string_view("#/components/schemas/").size());
+    const Json& schema = document["components"]["schemas"][name];
+    const bool is_described = schema.contains("properties") && schema["properties"].contains("cache_salt");
+    const ClientReply reply = Post(path, path == "/v1/completions" ? completion : chat);
+    const bool is_taken = reply.status == 400 && reply.body.find("cache_salt") != std::string::npos;
+    EXPECT_EQ(is_taken, is_described) << path << ": " << reply.body;
+    num_taking += is_taken ? 1 : 0;
+  }
+  EXPECT_GE(num_taking, 4U);
+}
+
 TEST_F(ServerTest, ServesItsDescription) {
   const ClientReply reply = Request("GET", "/openapi.json");
 

@@ -22,17 +22,17 @@ void RequestMeter::BookLocked() {
   if (counts.completion == 0) return;
   accounts_.usage->Add({.day = UsageDay(std::chrono::system_clock::now()),
                         .key = key_.name,
-                        .model = alias_,
+                        .model = booked_as_,
                         .price = price_.value_or(ModelPrice{})},
                        {.requests = 1, .tokens = counts});
   if (price_) accounts_.metrics.CountCost(price_->currency, Money::CostOf(counts, *price_));
 }
 
-void RequestMeter::SetModel(std::string_view alias, std::string_view model) {
+void RequestMeter::SetModel(const ModelNames& names) {
   const std::lock_guard lock(mutex_);
-  alias_ = alias;
-  model_ = model;
-  price_ = accounts_.prices.Find(alias, model);
+  requested_ = names.requested;
+  booked_as_ = names.booked_as;
+  price_ = accounts_.prices.Find(names.requested, names.served);
 }
 
 void RequestMeter::SetChoicesPerPrompt(uint32_t n) {
@@ -126,7 +126,7 @@ RequestTimes RequestMeter::times() const {
 
 std::string RequestMeter::model() const {
   const std::lock_guard lock(mutex_);
-  return alias_;
+  return requested_;
 }
 
 void AddCost(const RequestMeter* meter, const TokenCounts& tokens, Json* usage) {

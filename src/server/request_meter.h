@@ -60,9 +60,13 @@ class RequestMeter {
 
   const ApiKey& key() const { return key_; }
 
-  // The name the request was made under, and the model that serves it. Both decide the price; usage is kept
-  // under the first.
-  void SetModel(std::string_view alias, std::string_view model);
+  struct ModelNames {
+    std::string_view requested;  // what the client asked for
+    std::string_view booked_as;  // what usage is kept under: one of finitely many
+    std::string_view served;     // the model behind both
+  };
+  // The price is that of the name requested, or of the model.
+  void SetModel(const ModelNames& names);
 
   // Choices 0 to n - 1 share a prompt, the next n another, and so on. Before the first event; without it all
   // share one.
@@ -82,7 +86,7 @@ class RequestMeter {
   // Of `tokens`; nothing when the model has no price.
   std::optional<RequestCost> CostOf(const TokenCounts& tokens) const;
   RequestTimes times() const;
-  std::string model() const;
+  std::string model() const;  // as requested
 
   ServerMetrics& metrics() const { return accounts_.metrics; }
 
@@ -101,8 +105,8 @@ class RequestMeter {
   const ApiKey key_;
   const Clock::time_point arrived_at_ = Clock::now();
   mutable std::mutex mutex_;  // guards what follows
-  std::string alias_;
-  std::string model_;
+  std::string requested_;
+  std::string booked_as_;
   std::optional<ModelPrice> price_;
   std::vector<Choice> choices_;
   uint32_t choices_per_prompt_ = std::numeric_limits<uint32_t>::max();

@@ -101,6 +101,7 @@ void ReadIncludes(JsonFields& fields, ResponsesRequest* request) {
 ResponsesRequest ReadOptions(JsonFields& fields, const RequestedModel& requested) {
   ResponsesRequest request;
   request.model_name = requested.name;
+  request.booked_as = requested.booked_as;
   request.stream = fields.Bool("stream").value_or(false);
   request.store = fields.Bool("store").value_or(true);
   request.parallel_tool_calls = fields.Bool("parallel_tool_calls").value_or(true);

@@ -29,10 +29,11 @@ const ModelAlias* FindAlias(const ServedModel& model, const std::string& name, b
 // `name` is comparable.
 std::optional<RequestedModel> FindSpelledOut(const ServedModel& model, const std::string& name) {
   if (name == ComparableModelName(model.id))
-    return RequestedModel{.name = model.id, .defaults = model.defaults};
+    return RequestedModel{.name = model.id, .booked_as = model.id, .defaults = model.defaults};
   const ModelAlias* alias = FindAlias(model, name, false);
   if (alias == nullptr) return std::nullopt;
-  return RequestedModel{.name = alias->name, .defaults = Merge(alias->defaults, model.defaults)};
+  return RequestedModel{
+      .name = alias->name, .booked_as = alias->name, .defaults = Merge(alias->defaults, model.defaults)};
 }
 
 // `name` is comparable; `requested` as the client wrote it.
@@ -40,7 +41,9 @@ std::optional<RequestedModel> FindByPattern(const ServedModel& model, const std:
                                             std::string_view requested) {
   const ModelAlias* alias = FindAlias(model, name, true);
   if (alias == nullptr) return std::nullopt;
-  return RequestedModel{.name = std::string(requested), .defaults = Merge(alias->defaults, model.defaults)};
+  return RequestedModel{.name = std::string(requested),
+                        .booked_as = alias->name,
+                        .defaults = Merge(alias->defaults, model.defaults)};
 }
 
 std::optional<RequestedModel> FindWithThinkingSuffix(const ServedModel& model, const std::string& name,
@@ -51,6 +54,7 @@ std::optional<RequestedModel> FindWithThinkingSuffix(const ServedModel& model, c
     std::optional<RequestedModel> found = FindSpelledOut(model, base);
     if (found) {
       found->name += suffix.text;
+      found->booked_as = found->name;
     } else {
       found = FindByPattern(model, base, requested);
     }
@@ -73,7 +77,9 @@ void KeepSampledTurns(const Engine& engine, uint64_t cache_bytes_max, ServedMode
 }
 
 ApiResult<RequestedModel> FindModel(const ServedModel& model, std::string_view requested) {
-  if (requested.empty()) return RequestedModel{.name = model.id, .defaults = model.defaults};
+  if (requested.empty()) {
+    return RequestedModel{.name = model.id, .booked_as = model.id, .defaults = model.defaults};
+  }
   const std::string name = ComparableModelName(requested);
   if (auto found = FindSpelledOut(model, name)) return *std::move(found);
   if (auto found = FindWithThinkingSuffix(model, name, requested)) return *std::move(found);

@@ -55,7 +55,10 @@ void KeepSampledTurns(const Engine& engine, uint64_t cache_bytes_max, ServedMode
 
 // The model as a request names it.
 struct RequestedModel {
-  std::string name;          // for the reply: the model's id, or the alias that was used
+  std::string name;  // for the reply: the model's id, or the alias that was used
+  // For the accounts: the same, but of a pattern the pattern. Clients may invent names without end that match
+  // it, and each name makes a row a day.
+  std::string booked_as;
   RequestDefaults defaults;  // the alias's, then the model's
 };
 

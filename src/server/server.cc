@@ -256,7 +256,7 @@ HttpReply ApiServer::HandleAdmitted(const Exchange& exchange, const ApiKey& key)
     AddRateHeaders(dialect, admission.verdict, &reply);
     return reply;
   }
-  admission.meter->SetModel(model_->id, model_->id);
+  admission.meter->SetModel({.requested = model_->id, .booked_as = model_->id, .served = model_->id});
   trace.meter = admission.meter;
   HttpReply reply = HandleGeneration(route.route,
                                      {.request = request,

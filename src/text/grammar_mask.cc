@@ -37,12 +37,7 @@ class MaskFiller {
       if (stacks_.StringIsTight(thread, trie_.depth_max)) return WalkAll(thread);
       return AddString(thread, *vocabulary_.CountedMaskOf(terminal, thread.state), max);
     }
-    const std::shared_ptr<const TerminalMask> inside = vocabulary_.MaskOf(terminal, thread.state);
-    AddWords(inside->words);
-    for (const TokenId token : inside->tokens) mask_.Set(token);
-    if (inside->children.empty()) return;
-    stacks_.AfterTerminal(thread, &path_[0]);
-    if (!IsOnlyEnd(path_[0])) WalkChildren(*inside);
+    AddTerminal(thread, 0);
   }
 
  private:
@@ -145,30 +140,18 @@ class MaskFiller {
   }
 
   // Adds the tokens below `top` that one thread, at a terminal, can take: first those inside the terminal, as
-  // far as its automaton goes, then those that leave it.
-  void AddBelow(uint32_t top, const GrammarThread& thread) {
-    if (thread.node == kNoGrammarNode) return;
-    const ByteDfa& dfa = stacks_.TerminalOf(thread).dfa;
-    std::vector<uint32_t> states(path_.size());
-    states[0] = thread.state;
-    TerminalMask below;
-    for (uint32_t node = top + 1; node < trie_.end[top];) {
-      const uint32_t depth = trie_.depth[node] - trie_.depth[top];
-      const uint32_t to = states[depth] = dfa.Next(states[depth - 1], trie_.byte[node]);
-      if (to != ByteDfa::kDead) {
-        AddTokensOf(node);
-        stacks_.AddWork(1);
-        if (dfa.label[to] != 0) below.exits.push_back(node);
-      }
-      node = to != ByteDfa::kDead ? node + 1 : trie_.end[node];
-    }
-    vocabulary_.SortChildren(&below);
-    if (below.children.empty()) return;
-    std::vector<GrammarThreads> outer_path(path_.size());
-    outer_path.swap(path_);
+  // far as its automaton goes, then those that leave it. Changes path_.
+  void AddTerminal(const GrammarThread& thread, uint32_t top) {
+    // The end is all that follows what stands at the bottom.
+    const bool wants_exits = thread.parent != 0;
+    const std::shared_ptr<const TerminalMask> inside =
+        vocabulary_.MaskOf(stacks_.TerminalOf(thread), thread.state, top, wants_exits);
+    AddWords(inside->words);
+    for (const TokenId token : inside->tokens) mask_.Set(token);
+    stacks_.AddWork(inside->tokens.size() + inside->words.size() / 16);
+    if (inside->children.empty()) return;
     stacks_.AfterTerminal(thread, &path_[0]);
-    if (!IsOnlyEnd(path_[0])) WalkChildren(below);
-    outer_path.swap(path_);
+    if (!IsOnlyEnd(path_[0])) WalkChildren(*inside);
   }
 
   // Adds the tokens below `top` that path_[level], closed, can take. Keeps the text in step: keys are ranges
@@ -177,8 +160,12 @@ class MaskFiller {
     const size_t text_size = stacks_.text.size();
     const uint32_t end = trie_.end[top];
     if (end - top > kManyNodes && AreTerminals(path_[level])) {
-      const GrammarThreads threads = path_[level];
-      for (const GrammarThread& thread : threads) AddBelow(top, thread);
+      std::vector<GrammarThreads> outer_path(path_.size());
+      outer_path.swap(path_);
+      for (const GrammarThread& thread : outer_path[level]) {
+        if (thread.node != kNoGrammarNode) AddTerminal(thread, top);
+      }
+      outer_path.swap(path_);
       return;
     }
     for (uint32_t node = top + 1; node < end && stacks_.work() < kWorkMax;) {

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "text/grammar.h"
+#include "text/grammar_block_trie.h"
 #include "text/grammar_program.h"
 
 namespace mimo {
@@ -50,14 +52,14 @@ struct TerminalMask {
 struct GrammarVocabulary::Impl {
   explicit Impl(const Tokenizer& tokenizer);
 
-  // The mask of `terminal` in `state`. Computed at the first call and kept while memory lasts.
-  std::shared_ptr<const TerminalMask> MaskOf(const GrammarTerminal& terminal, uint32_t state);
+  // The mask of `terminal` in `state`, for what tokens have below the trie's node `top`. Computed at the
+  // first call and kept while memory lasts. Where nothing but the end can follow the terminal, exits are not
+  // wanted.
+  std::shared_ptr<const TerminalMask> MaskOf(const GrammarTerminal& terminal, uint32_t state, uint32_t top,
+                                             bool wants_exits);
   // The same, but by code points where the terminal tells them apart. Tokens that end the terminal are not in
   // it, only their nodes in `exits`.
   std::shared_ptr<const TerminalMask> CountedMaskOf(const GrammarTerminal& terminal, uint32_t state);
-
-  // Fills in `children` from `exits`.
-  void SortChildren(TerminalMask* mask) const;
 
   uint32_t vocab_size = 0;
   std::vector<uint32_t> bytes_begin;  // [vocab_size + 1] in `bytes`; special tokens have none
@@ -68,27 +70,49 @@ struct GrammarVocabulary::Impl {
   static constexpr size_t kCachedBytesMax = size_t{256} << 20;
 
   using MaskPtr = std::shared_ptr<const TerminalMask>;
-  template <typename Compute>
-  MaskPtr Lookup(const GrammarTerminal& terminal, uint32_t state, bool is_counted, Compute compute);
-  MaskPtr Keep(uint64_t id, uint32_t state, const std::string& signature, MaskPtr mask);
-  TerminalMask WholeMask(const GrammarTerminal& terminal, uint32_t state) const;
-  TerminalMask WholeCountedMask(const GrammarTerminal& terminal, uint32_t state) const;
-  // The mask of `state` from that of another state of the terminal: looks only at texts that tell them apart.
-  // `is_counted` as in Lookup, of a terminal that does not count.
-  TerminalMask MaskLike(const GrammarTerminal& terminal, uint32_t state, uint32_t model_state,
-                        const TerminalMask& model, bool is_counted) const;
+  using BlockTriePtr = std::shared_ptr<const BlockTrie>;
+  struct MaskKey {
+    uint64_t terminal;
+    uint32_t state;
+    uint32_t top;
+    bool is_counted;
+    bool has_exits;
 
+    bool operator==(const MaskKey&) const = default;
+  };
   struct KeyHash {
-    size_t operator()(const std::pair<uint64_t, uint32_t>& key) const {
-      return (key.first * 0x9E3779B97F4A7C15U) ^ (uint64_t{key.second} * 0xC2B2AE3D27D4EB4FU);
+    size_t operator()(const MaskKey& key) const {
+      return (key.terminal * 0x9E3779B97F4A7C15U) ^
+             ((uint64_t{key.top} << 32 | key.state) * 0xC2B2AE3D27D4EB4FU) ^ (key.is_counted ? 1U : 0U) ^
+             (key.has_exits ? 2U : 0U);
     }
   };
+  MaskPtr Find(const MaskKey& key);
+  // Of a state that another grammar may have, too.
+  template <typename Compute>
+  MaskPtr Share(const GrammarTerminal& terminal, const MaskKey& key, Compute compute);
+  MaskPtr Keep(const MaskKey& key, const std::string& signature, MaskPtr mask);
+  TerminalMask WholeMask(const GrammarTerminal& terminal, const MaskKey& key) const;
+  // The same by a walk over blocks.
+  TerminalMask BlockMask(const GrammarTerminal& terminal, const MaskKey& key, const BlockTrie& blocks,
+                         BlockStates* states) const;
+  TerminalMask WholeCountedMask(const GrammarTerminal& terminal, uint32_t state) const;
+  // The mask of a state from that of another state of the terminal: looks only at texts that tell them apart.
+  // If counted, then of a terminal that does not count.
+  TerminalMask MaskLike(const GrammarTerminal& terminal, const MaskKey& key, uint32_t model_state,
+                        const TerminalMask& model) const;
+  // Fills in `children` from `exits`.
+  void SortChildren(TerminalMask* mask) const;
+  // Null where blocks are of no use.
+  BlockTriePtr BlockTrieOf(const ByteBlocks& blocks);
+
   std::mutex mutex_;  // guards what follows; not held while a mask is computed
-  std::unordered_map<std::pair<uint64_t, uint32_t>, MaskPtr, KeyHash> masks_;
+  std::unordered_map<MaskKey, MaskPtr, KeyHash> masks_;
   // Grammars make terminals anew that are parts of each other, such as what follows the first letters of a
   // key.
   std::unordered_map<std::string, MaskPtr> masks_by_signature_;
   size_t cached_bytes_ = 0;
+  std::map<ByteBlocks, BlockTriePtr> block_tries_;
 };
 
 }  // namespace mimo

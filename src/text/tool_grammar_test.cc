@@ -9,7 +9,7 @@
 namespace mimo {
 namespace {
 
-std::vector<ToolDefinition> Tools() {
+std::vector<ToolDefinition> WeatherAndPing() {
   ToolDefinition weather;
   weather.name = "get_weather";
   weather.parameters = ParseJson(R"({"type": "object", "properties": {
@@ -24,7 +24,7 @@ std::vector<ToolDefinition> Tools() {
 }
 
 GrammarPtr ToolGrammar(const ToolGrammarOptions& options) {
-  Result<GrammarPtr> grammar = GrammarForToolCalls(Tools(), options);
+  Result<GrammarPtr> grammar = GrammarForToolCalls(WeatherAndPing(), options);
   if (!grammar) fmt::print(stderr, "{}\n", grammar.error().message);
   MIMO_CHECK(grammar);
   return *grammar;
@@ -66,7 +66,8 @@ TEST(ToolGrammar, ValuesMeanWhatTheParserReads) {
       "<parameter=city>a </b> \"\xC3\xA4\"</parameter>\n<parameter=unit>null</parameter>\n"
       "<parameter=where>{\"lat\": 1.5}</parameter>\n<parameter=note>17</parameter>\n";
   ASSERT_TRUE(IsWhole(grammar, Weather(parameters)));
-  const ParsedOutput output = ParseOutput(Weather(parameters), {.parse_tool_calls = true, .tools = Tools()});
+  const ParsedOutput output =
+      ParseOutput(Weather(parameters), {.parse_tool_calls = true, .tools = WeatherAndPing()});
   ASSERT_EQ(output.tool_calls.size(), 1U);
   EXPECT_EQ(DumpJson(output.tool_calls[0].arguments),
             "{\"city\":\"a </b> \\\"\xC3\xA4\\\"\",\"unit\":null,\"where\":{\"lat\":1.5},\"note\":17}");
