@@ -42,8 +42,8 @@ TEST(SpokenValues, SaysHalvesOfHoursAndMinutes) {
 }
 
 TEST(SpokenValues, GivesDegreesAsIntegersWhereTheyAre) {
-  EXPECT_EQ(DegreesArgument(40), Json(20));
-  EXPECT_EQ(DegreesArgument(41), Json(20.5));
+  EXPECT_EQ(DegreesArgument(200), Json(20));
+  EXPECT_EQ(DegreesArgument(205), Json(20.5));
 }
 
 TEST(SpokenValues, TellsATimersLengthInTheUnitsThatAddUpToIt) {
