@@ -29,7 +29,7 @@ constexpr double kBareRequestShare = 0.3;
 constexpr double kAbsentInPhrasesShare = 0.7;
 constexpr uint64_t kHeldOutDivisor = 16;
 constexpr int kAttemptsPerTurn = 400;
-constexpr int kAttemptsPerSpecial = 40;
+constexpr int kAttemptsPerSpecial = 60;
 constexpr size_t kOptionsNamed = 5;
 
 uint64_t HashText(std::string_view text, uint64_t seed) {
@@ -38,12 +38,30 @@ uint64_t HashText(std::string_view text, uint64_t seed) {
   return MixBits(hash);
 }
 
+bool IsByName(const Situation& situation) {
+  return situation.target == SituationTarget::kName || situation.target == SituationTarget::kNameOnly;
+}
+
+bool IsByNameAlone(const Situation& situation) {
+  return IsByName(situation) && situation.place == SituationPlace::kNone && situation.kinds != "weather";
+}
+
+bool IsPairable(const Situation& situation) {
+  if (situation.target == SituationTarget::kNothing || situation.timer != SituationTimer::kNone) return false;
+  const auto wanted = IsByName(situation) ? SituationPlace::kNone : SituationPlace::kArea;
+  return TurnDrafter::IsJoinable(situation) && situation.place == wanted &&
+         situation.value != SituationValue::kItemList;
+}
+
 // What the generator keeps of a language. Not movable: the parts refer to each other.
 struct Language {
   explicit Language(LanguagePack words, uint32_t devices_max)
       : pack(std::move(words)), homes(pack, devices_max), drafter(pack, homes), user_text(pack) {
     for (const Situation& situation : Situations()) {
-      situation_choice.Add(pack.situations.contains(situation.name) ? situation.weight : 0);
+      const double weight = pack.situations.contains(situation.name) ? situation.weight : 0;
+      situation_choice.Add(weight);
+      absent_choice.Add(IsByNameAlone(situation) ? weight : 0);
+      pair_choice.Add(IsPairable(situation) ? weight : 0);
     }
   }
   Language(const Language&) = delete;
@@ -54,6 +72,8 @@ struct Language {
   TurnDrafter drafter;
   UserTextMaker user_text;
   WeightedChoice situation_choice;
+  WeightedChoice absent_choice;  // requests for a device that could be missing
+  WeightedChoice pair_choice;    // requests that may be for two devices or rooms
 };
 
 // Nobody asks twice for the same in one sentence, nor to turn something on, dim it and turn it off.
@@ -409,9 +429,7 @@ class ConversationMaker {
   // Any request by name, of a device that stands in another home.
   bool AddAbsentDevice(std::string_view special) {
     if (HasNoDevices()) return false;
-    const Situation& situation = Situations()[language_.situation_choice.Draw(random_)];
-    if (!IsByName(situation) || situation.place != SituationPlace::kNone || situation.kinds == "weather")
-      return false;
+    const Situation& situation = Situations()[language_.absent_choice.Draw(random_)];
     const OtherHome other(language_.homes.Make(random_));
     std::optional<TurnDraft> draft = language_.drafter.Draft(situation, other.View(), random_);
     if (!draft || !IsOffered(draft->call.name)) return false;
@@ -464,8 +482,7 @@ class ConversationMaker {
 
   // One request for two devices, or for two rooms: "turn on the lamp and the fan".
   bool AddPair(std::string_view special) {
-    const Situation& situation = Situations()[language_.situation_choice.Draw(random_)];
-    if (!IsPairable(situation)) return false;
+    const Situation& situation = Situations()[language_.pair_choice.Draw(random_)];
     std::vector<TurnDraft> parts;
     for (int i = 0; i < 2; ++i) {
       std::optional<TurnDraft> draft =
@@ -485,18 +502,6 @@ class ConversationMaker {
     joined.situation = fmt::format("{}({})", special, situation.name);
     joined.SetSentence(*std::move(said), SituationMood::kCommand);
     return AddJoined("two.join", joined, parts, words);
-  }
-
-  static bool IsByName(const Situation& situation) {
-    return situation.target == SituationTarget::kName || situation.target == SituationTarget::kNameOnly;
-  }
-
-  static bool IsPairable(const Situation& situation) {
-    if (situation.target == SituationTarget::kNothing || situation.timer != SituationTimer::kNone)
-      return false;
-    const auto wanted = IsByName(situation) ? SituationPlace::kNone : SituationPlace::kArea;
-    return TurnDrafter::IsJoinable(situation) && situation.place == wanted &&
-           situation.value != SituationValue::kItemList;
   }
 
   static bool HaveSameKind(const ToolCall& first, const ToolCall& second) {
