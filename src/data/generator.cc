@@ -15,18 +15,21 @@
 #include "data/user_text.h"
 #include "home/home_simulator.h"
 #include "home/home_tools.h"
+#include "text/unicode.h"
 
 namespace mimo {
 namespace {
 
 constexpr double kSpeakerAreaShare = 0.35;
 constexpr double kBareSystemShare = 0.4;
-constexpr double kOtherToolsShare = 0.15;
+constexpr double kOtherToolsShare = 0.25;
 constexpr double kToolsShuffledShare = 0.7;
-constexpr double kToolMissingKeptShare = 0.2;
+constexpr double kToolMissingKeptShare = 0.5;
+constexpr double kBareRequestShare = 0.3;
+constexpr double kAbsentInPhrasesShare = 0.7;
 constexpr uint64_t kHeldOutDivisor = 16;
 constexpr int kAttemptsPerTurn = 400;
-constexpr int kAttemptsPerSpecial = 40;
+constexpr int kAttemptsPerSpecial = 60;
 constexpr size_t kOptionsNamed = 5;
 
 uint64_t HashText(std::string_view text, uint64_t seed) {
@@ -35,12 +38,30 @@ uint64_t HashText(std::string_view text, uint64_t seed) {
   return MixBits(hash);
 }
 
+bool IsByName(const Situation& situation) {
+  return situation.target == SituationTarget::kName || situation.target == SituationTarget::kNameOnly;
+}
+
+bool IsByNameAlone(const Situation& situation) {
+  return IsByName(situation) && situation.place == SituationPlace::kNone && situation.kinds != "weather";
+}
+
+bool IsPairable(const Situation& situation) {
+  if (situation.target == SituationTarget::kNothing || situation.timer != SituationTimer::kNone) return false;
+  const auto wanted = IsByName(situation) ? SituationPlace::kNone : SituationPlace::kArea;
+  return TurnDrafter::IsJoinable(situation) && situation.place == wanted &&
+         situation.value != SituationValue::kItemList;
+}
+
 // What the generator keeps of a language. Not movable: the parts refer to each other.
 struct Language {
   explicit Language(LanguagePack words, uint32_t devices_max)
       : pack(std::move(words)), homes(pack, devices_max), drafter(pack, homes), user_text(pack) {
     for (const Situation& situation : Situations()) {
-      situation_choice.Add(pack.situations.contains(situation.name) ? situation.weight : 0);
+      const double weight = pack.situations.contains(situation.name) ? situation.weight : 0;
+      situation_choice.Add(weight);
+      absent_choice.Add(IsByNameAlone(situation) ? weight : 0);
+      pair_choice.Add(IsPairable(situation) ? weight : 0);
     }
   }
   Language(const Language&) = delete;
@@ -51,6 +72,8 @@ struct Language {
   TurnDrafter drafter;
   UserTextMaker user_text;
   WeightedChoice situation_choice;
+  WeightedChoice absent_choice;  // requests for a device that could be missing
+  WeightedChoice pair_choice;    // requests that may be for two devices or rooms
 };
 
 // Nobody asks twice for the same in one sentence, nor to turn something on, dim it and turn it off.
@@ -80,6 +103,19 @@ double BareWeight(SpecialSituation::Kind kind) {
       return 0;
   }
 }
+
+// A home that is not the conversation's.
+class OtherHome {
+ public:
+  explicit OtherHome(GeneratedHome made) : made_(std::move(made)) {
+    for (const HomeDevice& device : made_.home.devices) lower_names_.push_back(LowerCase(device.name));
+  }
+  HomeView View() const { return {made_, made_.home, lower_names_.size(), "", "", lower_names_}; }
+
+ private:
+  GeneratedHome made_;
+  std::vector<std::string> lower_names_;
+};
 
 // One conversation being made.
 class ConversationMaker {
@@ -156,7 +192,7 @@ class ConversationMaker {
   // Which tools of the catalogue are offered: what the home needs, or now and then fewer or more.
   void ChooseTools() {
     const bool others = !HasNoDevices() && random_.Chance(kOtherToolsShare);
-    const double dropped = others && random_.Chance(0.5) ? 0.3 : 0;
+    const double dropped = others && random_.Chance(0.5) ? 0.2 + 0.6 * random_.Unit() : 0;
     const double added = others && dropped == 0 ? random_.Unit() : 0;
     for (const HomeTool& tool : HomeToolCatalogue()) {
       const bool fits =
@@ -184,10 +220,19 @@ class ConversationMaker {
       for (const SpecialSituation& special : SpecialSituations()) choice.Add(BareWeight(special.kind));
       return choice;
     }();
+    const bool is_request = random_.Chance(kBareRequestShare);
     for (int attempt = 0; attempt < kAttemptsPerTurn; ++attempt) {
-      if (AddSpecial(SpecialSituations()[kChoice.Draw(random_)])) return true;
+      if (is_request ? AddBareRequest() : AddSpecial(SpecialSituations()[kChoice.Draw(random_)])) return true;
     }
     return false;
+  }
+
+  // Of somebody who takes it for a home's assistant: a request for a home that nobody described.
+  bool AddBareRequest() {
+    const Situation& situation = Situations()[language_.situation_choice.Draw(random_)];
+    const OtherHome other(language_.homes.Make(random_));
+    std::optional<TurnDraft> draft = language_.drafter.Draft(situation, other.View(), random_);
+    return draft && RefuseTool(TurnOf(*draft));
   }
 
   // The kind of turn is drawn once, so that the shares are kept whatever the home makes difficult.
@@ -305,7 +350,10 @@ class ConversationMaker {
         return AddJoin(special.name, 2);
       case SpecialSituation::Kind::kThreeJoin:
         return AddJoin(special.name, 3);
+      case SpecialSituation::Kind::kPair:
+        return AddPair(special.name);
       case SpecialSituation::Kind::kNoDevice:
+        if (random_.Chance(kAbsentInPhrasesShare)) return AddAbsentDevice(special.name);
         return BindAbsentDevice(words) && AddAnswer(special.name, words, SituationMood::kCommand);
       case SpecialSituation::Kind::kNoTool:
         return AddAnswer(special.name, words, SituationMood::kCommand);
@@ -376,6 +424,134 @@ class ConversationMaker {
     }
     words.Set("name", name);
     return !name.empty();
+  }
+
+  // Any request by name, of a device that stands in another home.
+  bool AddAbsentDevice(std::string_view special) {
+    if (HasNoDevices()) return false;
+    const Situation& situation = Situations()[language_.absent_choice.Draw(random_)];
+    const OtherHome other(language_.homes.Make(random_));
+    std::optional<TurnDraft> draft = language_.drafter.Draft(situation, other.View(), random_);
+    if (!draft || !IsOffered(draft->call.name)) return false;
+    const std::string name = draft->call.arguments.at("name").get<std::string>();
+    if (!IsUnlikeAll(LowerCase(name)) || !IsUnlikeAll(LowerCase(draft->phrase))) return false;
+    SlotWords words;
+    words.Set("name", LowerCase(name));
+    std::optional<std::string> reply = language_.drafter.Reply(special, words, "", random_);
+    if (!reply) return false;
+    draft->situation = fmt::format("{}({})", special, situation.name);
+    ConversationTurn turn = TurnOf(*draft);
+    turn.reply = AsReplyText(language_.pack, *std::move(reply));
+    return MayAppear(turn) && Accept(std::move(turn));
+  }
+
+  // Whether no device or room could be meant: none has a name with most of its words in `text`.
+  bool IsUnlikeAll(const std::string& text) const {
+    const auto is_like = [&](const std::string& name) {
+      const std::vector<std::string> words = NameParts(name);
+      const auto shared = std::count_if(words.begin(), words.end(), [&](const std::string& word) {
+        return text.find(word) != std::string::npos;
+      });
+      return 2 * static_cast<size_t>(shared) >= words.size();
+    };
+    return std::none_of(lower_names_.begin(), lower_names_.end(), is_like) &&
+           std::none_of(home_.areas.begin(), home_.areas.end(),
+                        [&](const HomeArea& area) { return is_like(LowerCase(area.name)); });
+  }
+
+  // Words, or pairs of characters where words are not told apart.
+  std::vector<std::string> NameParts(const std::string& name) const {
+    std::vector<std::string> parts;
+    if (language_.pack.has_case) {
+      for (size_t begin = 0; begin < name.size();) {
+        const size_t end = std::min(name.find(' ', begin), name.size());
+        if (end > begin) parts.push_back(name.substr(begin, end - begin));
+        begin = end + 1;
+      }
+      return parts;
+    }
+    size_t previous = 0;
+    for (size_t position = 0; position < name.size();) {
+      const size_t end = position + DecodeUtf8(name, position).length;
+      if (position > 0) parts.push_back(name.substr(previous, end - previous));
+      previous = std::exchange(position, end);
+    }
+    if (parts.empty()) parts.push_back(name);
+    return parts;
+  }
+
+  // One request for two devices, or for two rooms: "turn on the lamp and the fan".
+  bool AddPair(std::string_view special) {
+    const Situation& situation = Situations()[language_.pair_choice.Draw(random_)];
+    std::vector<TurnDraft> parts;
+    for (int i = 0; i < 2; ++i) {
+      std::optional<TurnDraft> draft =
+          language_.drafter.Draft(situation, View(), random_, SentenceUse::kPartOfAnother);
+      if (!draft || !IsOffered(draft->call.name)) return false;
+      parts.push_back(*std::move(draft));
+    }
+    const bool is_same_kind = HaveSameKind(parts[0].call, parts[1].call);
+    if (!ShareValues(parts[0].call, parts[1].call, situation, is_same_kind)) return false;
+    for (const TurnDraft& part : parts) {
+      if (IsHeldOut(part) && options_.part == DataPart::kTraining) return false;
+    }
+    const SlotWords words = PairWords(parts[0].words, parts[1].words, is_same_kind);
+    std::optional<SaidSentence> said = language_.drafter.Say(situation.name, words, random_);
+    if (!said) return false;
+    TurnDraft joined;
+    joined.situation = fmt::format("{}({})", special, situation.name);
+    joined.SetSentence(*std::move(said), SituationMood::kCommand);
+    return AddJoined("two.join", joined, parts, words);
+  }
+
+  static bool HaveSameKind(const ToolCall& first, const ToolCall& second) {
+    const auto same = [&](const char* key) {
+      return first.arguments.value(key, "") == second.arguments.value(key, "");
+    };
+    return same("domain") && same("device_class");
+  }
+
+  // The second call gets what the sentence says once. False where the two do not fit into one.
+  static bool ShareValues(const ToolCall& first, ToolCall& second, const Situation& situation,
+                          bool is_same_kind) {
+    const bool by_name = IsByName(situation);
+    if (!by_name && !is_same_kind) return false;
+    for (const auto& [key, value] : first.arguments.items()) {
+      const bool is_kind = key == "domain" || key == "device_class";
+      if (key != "name" && key != "area" && !is_kind) second.arguments[key] = value;
+    }
+    const char* differing = by_name ? "name" : "area";
+    return first.arguments.at(differing) != second.arguments.at(differing) &&
+           (!is_same_kind || first.arguments.size() == second.arguments.size());
+  }
+
+  SlotWords PairWords(const SlotWords& first, const SlotWords& second, bool is_same_kind) {
+    SlotWords words;
+    const auto join = [&](std::string_view slot, std::string_view first_slot, std::string_view second_slot) {
+      const std::string* one = first.Said(first_slot);
+      const std::string* other = second.Said(second_slot);
+      if (one == nullptr || other == nullptr) return;
+      words.Set(
+          slot,
+          random_.Pick(language_.pack.pairs).Expand(random_, [&](std::string_view part, std::string& out) {
+            out += part == "first" ? *one : *other;
+          }));
+    };
+    // "in the kitchen and the hall", where the room comes last; else what follows it comes once, too.
+    const bool place_first = language_.pack.has_case;
+    join("name", "name", "name");
+    join("area", "area", "area");
+    join("in_area", place_first ? "in_area" : "area",
+         place_first && random_.Chance(0.6) ? "area" : "in_area");
+    for (const std::string_view slot :
+         {"percent", "brightness_word", "color", "color_temperature", "degrees"}) {
+      if (const std::string* word = first.Said(slot)) words.Set(slot, *word);
+    }
+    for (const std::string_view slot : {"plural", "singular"}) {
+      const std::string* word = first.Said(slot);
+      if (is_same_kind && word != nullptr) words.Set(slot, *word);
+    }
+    return words;
   }
 
   // Several devices of a kind, of which the sentence tells none.

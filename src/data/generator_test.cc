@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/json.h"
+#include "data/home_generator.h"
 #include "data/language_pack.h"
 #include "data/render.h"
 #include "data/situation.h"
@@ -56,7 +57,7 @@ TEST(ConversationGenerator, AnswersWithoutCallsWhereThereIsNoHome) {
     EXPECT_TRUE(conversation.tools.empty() && conversation.home.devices.empty());
     for (const ConversationTurn& turn : conversation.turns) {
       EXPECT_TRUE(turn.calls.empty() && !turn.reply.empty()) << turn.situation;
-      situations.insert(turn.situation);
+      situations.insert(turn.situation.substr(0, turn.situation.find('(')));
     }
     const ChatRequest request = ConversationRequest(conversation, conversation.turns.size());
     EXPECT_EQ(request.messages.front().role, conversation.system.empty() ? "user" : "system");
@@ -65,7 +66,7 @@ TEST(ConversationGenerator, AnswersWithoutCallsWhereThereIsNoHome) {
   EXPECT_LT(num_bare, 500 * 0.4);
   EXPECT_GT(num_with_system, num_bare / 4);
   EXPECT_LT(num_with_system, num_bare / 2);
-  EXPECT_EQ(situations, (std::set<std::string>{"small_talk", "unknown.topic", "no_tool.request"}));
+  EXPECT_EQ(situations, (std::set<std::string>{"small_talk", "unknown.topic", "no_tool.request", "no_tool"}));
 }
 
 TEST(ConversationGenerator, TakesToolsOutOfTheOffer) {
@@ -235,6 +236,49 @@ TEST(ConversationGenerator, NeverAsksInOneSentenceToTurnADeviceOnAndOff) {
     }
   }
   EXPECT_GT(num_joined, 200);
+}
+
+TEST(ConversationGenerator, AsksForTwoDevicesOrRoomsInOneRequest) {
+  auto generator = *ConversationGenerator::Create(AllLanguages(10));
+  int num_by_name = 0;
+  int num_by_room = 0;
+  for (int i = 0; i < 1500; ++i) {
+    const Conversation conversation = generator.Next();
+    for (const ConversationTurn& turn : conversation.turns) {
+      if (!turn.situation.starts_with("pair.same(")) continue;
+      ASSERT_EQ(turn.calls.size(), 2u);
+      EXPECT_EQ(turn.calls[0].name, turn.calls[1].name);
+      Json first = turn.calls[0].arguments;
+      Json second = turn.calls[1].arguments;
+      EXPECT_NE(first, second) << turn.user;
+      const bool by_name = first.contains("name");
+      (by_name ? num_by_name : num_by_room) += 1;
+      for (Json* arguments : {&first, &second}) {
+        EXPECT_EQ(arguments->contains("name"), by_name);
+        for (const char* key : {"name", "area", "domain", "device_class"}) arguments->erase(key);
+      }
+      EXPECT_EQ(first, second) << turn.user;
+    }
+  }
+  EXPECT_GT(num_by_name, 30);
+  EXPECT_GT(num_by_room, 30);
+}
+
+TEST(ConversationGenerator, SaysOfADeviceThatStandsElsewhereThatThereIsNone) {
+  auto generator = *ConversationGenerator::Create(AllLanguages(11));
+  int num_absent = 0;
+  for (int i = 0; i < 1500; ++i) {
+    const Conversation conversation = generator.Next();
+    for (const ConversationTurn& turn : conversation.turns) {
+      if (!turn.situation.starts_with("no_device.name(")) continue;
+      ++num_absent;
+      EXPECT_TRUE(turn.calls.empty()) << turn.user;
+      for (const HomeDevice& device : conversation.home.devices) {
+        EXPECT_THAT(LowerCase(turn.user), testing::Not(testing::HasSubstr(LowerCase(device.name))));
+      }
+    }
+  }
+  EXPECT_GT(num_absent, 100);
 }
 
 TEST(ConversationGenerator, KeepsToTheOptionsLimits) {

@@ -55,6 +55,18 @@ constexpr KindShare kKinds[] = {
     {"sensor.weight", 0.4, ""},
     {"sensor.distance", 0.4, ""},
     {"sensor.duration", 0.4, ""},
+    {"sensor.voltage", 0.2, ""},
+    {"sensor.current", 0.2, ""},
+    {"sensor.pm10", 0.2, ""},
+    {"sensor.pm1", 0.2, ""},
+    {"sensor.gas", 0.2, ""},
+    {"sensor.volatile_organic_compounds", 0.2, ""},
+    {"sensor.water", 0.2, ""},
+    {"sensor.volume_storage", 0.2, ""},
+    {"sensor.precipitation", 0.2, ""},
+    {"sensor.signal_strength", 0.2, ""},
+    {"sensor.speed", 0.2, ""},
+    {"sensor.aqi", 0.2, ""},
     {"binary_sensor.window", 3, "on off"},
     {"binary_sensor.door", 2, "on off"},
     {"binary_sensor.opening", 0.5, "on off"},
@@ -93,13 +105,31 @@ struct SensorScale {
 };
 
 constexpr SensorScale kSensors[] = {
-    {"temperature", "°C", 5, 32, true},    {"humidity", "%", 20, 90, false},
-    {"battery", "%", 1, 100, false},       {"power", "W", 0, 3000, false},
-    {"energy", "kWh", 0, 500, true},       {"carbon_dioxide", "ppm", 400, 2000, false},
-    {"pm25", "µg/m³", 1, 120, false},      {"illuminance", "lx", 0, 5000, false},
-    {"pressure", "hPa", 980, 1040, false}, {"wind_speed", "km/h", 0, 90, false},
-    {"weight", "kg", 1, 120, true},        {"distance", "m", 1, 500, true},
+    {"temperature", "°C", 5, 32, true},
+    {"humidity", "%", 20, 90, false},
+    {"battery", "%", 1, 100, false},
+    {"power", "W", 0, 3000, false},
+    {"energy", "kWh", 0, 500, true},
+    {"carbon_dioxide", "ppm", 400, 2000, false},
+    {"pm25", "µg/m³", 1, 120, false},
+    {"illuminance", "lx", 0, 5000, false},
+    {"pressure", "hPa", 980, 1040, false},
+    {"wind_speed", "km/h", 0, 90, false},
+    {"weight", "kg", 1, 120, true},
+    {"distance", "m", 1, 500, true},
     {"duration", "min", 1, 240, false},
+    {"voltage", "V", 3, 240, true},
+    {"current", "A", 0, 32, true},
+    {"pm10", "µg/m³", 1, 150, false},
+    {"pm1", "µg/m³", 1, 100, false},
+    {"gas", "m³", 0, 900, true},
+    {"volatile_organic_compounds", "µg/m³", 10, 900, false},
+    {"water", "L", 0, 900, false},
+    {"volume_storage", "L", 0, 3000, false},
+    {"precipitation", "mm", 0, 60, true},
+    {"signal_strength", "dBm", 20, 90, false},
+    {"speed", "km/h", 0, 130, false},
+    {"aqi", "", 5, 300, false},
 };
 
 // Kinds that stand in no room.
@@ -107,6 +137,33 @@ constexpr std::string_view kRoomless[] = {"scene", "script", "todo", "weather", 
 // Of these a home has at most so many.
 constexpr std::pair<std::string_view, size_t> kFewPerHome[] = {
     {"weather", 2}, {"car", 1}, {"todo", 4}, {"lawn_mower", 2}, {"vacuum", 2}};
+
+// Kinds whose devices people name like those of another kind, most often because a plug feeds a lamp.
+struct KindPair {
+  std::string_view kind;
+  std::string_view named_as;
+  double share;
+};
+constexpr KindPair kNamedAs[] = {{"switch", "light", 0.25},
+                                 {"switch", "fan", 0.08},
+                                 {"light", "switch", 0.02},
+                                 {"binary_sensor.door", "binary_sensor.window", 0.1},
+                                 {"binary_sensor.window", "cover.window", 0.1},
+                                 {"binary_sensor.opening", "binary_sensor.window", 0.15},
+                                 {"binary_sensor.lock", "lock", 0.15},
+                                 {"binary_sensor.lock", "binary_sensor.door", 0.15},
+                                 {"binary_sensor.garage_door", "cover.garage", 0.15},
+                                 {"cover.window", "binary_sensor.window", 0.1},
+                                 {"binary_sensor.occupancy", "binary_sensor.motion", 0.1},
+                                 {"binary_sensor.battery_charging", "binary_sensor.battery", 0.2},
+                                 {"binary_sensor.update", "binary_sensor.battery", 0.1},
+                                 {"binary_sensor.running", "switch", 0.15},
+                                 {"binary_sensor.problem", "switch", 0.1},
+                                 {"lock", "binary_sensor.door", 0.1}};
+
+// Devices in rooms that are commanded by name.
+constexpr std::string_view kCommanded[] = {"light",   "switch",       "fan",    "lock", "cover",
+                                           "climate", "media_player", "vacuum", "valve"};
 
 std::string_view DomainOf(std::string_view kind) { return kind.substr(0, kind.find('.')); }
 std::string_view ClassOf(std::string_view kind) {
@@ -350,6 +407,46 @@ std::string HomeGenerator::DeviceName(Random& random, std::string_view kind, con
   return inventor_.Invent(random);
 }
 
+// A name as a hub writes it, of what people say: "Ruth's lamp" is "hue ruths lamp 2".
+std::string HomeGenerator::SystemsName(Random& random, const std::string& said) const {
+  std::string name;
+  for (const char c : LowerCase(said)) {
+    if (c != '\'') name += c == '-' ? ' ' : c;
+  }
+  if (random.Chance(0.5)) {
+    const std::string brand = random.Pick(pack_.List("brands")).Expand(random);
+    name = (pack_.has_case ? LowerCase(brand) + " " : brand) + name;
+  }
+  if (random.Chance(0.25)) name += fmt::format("{}{}", pack_.has_case ? " " : "", random.Between(1, 3));
+  return name;
+}
+
+std::string HomeGenerator::NameDevice(Random& random, std::string_view kind, const std::string& area,
+                                      SpokenName& spoken) const {
+  spoken = {.short_name = {}, .kind = std::string(kind)};
+  for (const KindPair& pair : kNamedAs) {
+    if (pair.kind == kind && random.Chance(pair.share) && pack_.Device(pair.named_as) != nullptr) {
+      spoken.kind = pair.named_as;
+    }
+  }
+  const bool commanded =
+      std::find(std::begin(kCommanded), std::end(kCommanded), DomainOf(kind)) != std::end(kCommanded);
+  const double draw = random.Unit();
+  if (commanded && draw < 0.04 && !pack_.Device(spoken.kind)->singular.empty()) {
+    return InCase(random, random.Pick(pack_.Device(spoken.kind)->singular).Expand(random));
+  }
+  // The room it stands in is its name, where the hub knows no rooms.
+  const bool is_place = commanded && draw < 0.09;
+  const std::string said =
+      is_place ? random.Pick(random.Pick(pack_.areas)) : DeviceName(random, spoken.kind, area);
+  if (draw > 0.93 || (is_place && random.Chance(0.5))) {
+    std::string name = SystemsName(random, said);
+    if (name != said) spoken.short_name = said;
+    return name;
+  }
+  return InCase(random, said);
+}
+
 void HomeGenerator::AddDevice(Random& random, GeneratedHome& made) const {
   Home& home = made.home;
   // Now and then another of the kind before: homes have six lamps rather than one of each.
@@ -378,7 +475,8 @@ void HomeGenerator::AddDevice(Random& random, GeneratedHome& made) const {
   // The same name in two rooms, or of a door and its sensor, happens; twice the same would be nobody's home.
   const bool may_repeat = random.Chance(0.1);
   for (int attempt = 0; attempt < 10; ++attempt) {
-    device.name = InCase(random, DeviceName(random, kind, area == nullptr ? "" : area->name));
+    SpokenName spoken;
+    device.name = NameDevice(random, kind, area == nullptr ? "" : area->name, spoken);
     const std::string folded = FoldName(device.name);
     const bool taken = std::any_of(home.devices.begin(), home.devices.end(), [&](const HomeDevice& other) {
       const bool other_kind = other.domain != device.domain || other.device_class != device.device_class;
@@ -391,6 +489,7 @@ void HomeGenerator::AddDevice(Random& random, GeneratedHome& made) const {
     device.id = fmt::format("{}.{}", device.domain, home.devices.size());
     if (device.domain == "todo") FillList(random, home, device);
     home.devices.push_back(std::move(device));
+    made.spoken_names.push_back(std::move(spoken));
     return;
   }
 }

@@ -10,13 +10,20 @@
 
 namespace mimo {
 
-// A home, and which words of the pack its places were named with.
+// How a device is called besides its name.
+struct SpokenName {
+  std::string short_name;  // where the name is longer, or spelt as no person says it; else empty
+  std::string kind;        // the kind that the name is one of: a switch may be called a lamp
+};
+
+// A home, and which words of the pack its places and devices were named with.
 struct GeneratedHome {
   static constexpr size_t kInvented = SIZE_MAX;
 
   Home home;
-  std::vector<size_t> area_words;   // [areas] index into pack.areas, or kInvented
-  std::vector<size_t> floor_words;  // [floors] index into pack.floors
+  std::vector<size_t> area_words;        // [areas] index into pack.areas, or kInvented
+  std::vector<size_t> floor_words;       // [floors] index into pack.floors
+  std::vector<SpokenName> spoken_names;  // [devices]
 };
 
 // A word that nobody knows, so that it can only be copied: syllables where letters have case, else
@@ -49,6 +56,9 @@ class HomeGenerator {
  private:
   void AddPlaces(Random& random, uint32_t num_devices, GeneratedHome& made) const;
   void AddDevice(Random& random, GeneratedHome& made) const;
+  std::string NameDevice(Random& random, std::string_view kind, const std::string& area,
+                         SpokenName& spoken) const;
+  std::string SystemsName(Random& random, const std::string& said) const;
   void FillList(Random& random, const Home& home, HomeDevice& list) const;
   void AddTimers(Random& random, Home& home) const;
   std::string InCase(Random& random, std::string name) const;

@@ -32,6 +32,7 @@ TEST(HomeGenerator, PlacesEveryDeviceInARoomThereIs) {
       std::set<std::string> ids;
       ASSERT_EQ(made.area_words.size(), made.home.areas.size());
       ASSERT_EQ(made.floor_words.size(), made.home.floors.size());
+      ASSERT_EQ(made.spoken_names.size(), made.home.devices.size());
       for (const HomeDevice& device : made.home.devices) {
         EXPECT_FALSE(device.name.empty());
         EXPECT_TRUE(ids.insert(device.id).second) << device.id;
@@ -42,6 +43,29 @@ TEST(HomeGenerator, PlacesEveryDeviceInARoomThereIs) {
       }
     }
   }
+}
+
+TEST(HomeGenerator, NamesSomeDevicesAsAHubDoesAndKnowsHowTheyAreCalled) {
+  const LanguagePack pack = *LoadBuiltinLanguage("en");
+  const HomeGenerator homes(pack, 120);
+  Random random(4);
+  size_t num_devices = 0;
+  size_t num_longer = 0;
+  size_t num_of_another_kind = 0;
+  for (int i = 0; i < 300; ++i) {
+    const GeneratedHome made = homes.Make(random);
+    for (size_t d = 0; d < made.spoken_names.size(); ++d) {
+      const HomeDevice& device = made.home.devices[d];
+      ++num_devices;
+      num_longer += made.spoken_names[d].short_name.empty() ? 0 : 1;
+      num_of_another_kind +=
+          made.spoken_names[d].kind == DeviceKind(device.domain, device.device_class) ? 0 : 1;
+    }
+  }
+  EXPECT_GT(num_longer, num_devices / 30);
+  EXPECT_LT(num_longer, num_devices / 5);
+  EXPECT_GT(num_of_another_kind, num_devices / 50);
+  EXPECT_LT(num_of_another_kind, num_devices / 8);
 }
 
 TEST(WordInventor, InventsManyWords) {

@@ -108,8 +108,8 @@ class PackReader {
 };
 
 constexpr std::string_view kLists[] = {
-    "first_names", "places", "topics", "timer_names", "system_prompts", "list_items", "list_names",
-    "messages",    "titles", "events", "percent",     "degrees",        "clock_times"};
+    "first_names", "brands",   "places", "topics", "timer_names", "system_prompts", "list_items",
+    "list_names",  "messages", "titles", "events", "percent",     "degrees",        "clock_times"};
 
 DurationWords ReadUnit(PackReader& reader, const Json& durations, std::string_view unit) {
   DurationWords words;
@@ -120,6 +120,7 @@ DurationWords ReadUnit(PackReader& reader, const Json& durations, std::string_vi
   }
   words.one = reader.ReadPhrases(reader.Find(*json, "one"), unit);
   words.many = reader.ReadPhrases(reader.Find(*json, "many"), unit);
+  words.fives = reader.ReadOptional(*json, "fives");
   const auto half = durations.find("half");
   if (half != durations.end()) words.half = reader.ReadOptional(*half, unit);
   const auto and_half = durations.find("and_half");
@@ -208,6 +209,7 @@ Result<LanguagePack> ParseLanguagePack(const Json& json) {
   }
   pack.numbers = reader.ReadStrings(reader.Find("numbers"), "numbers");
   pack.polite = reader.ReadPhrases("polite");
+  pack.pairs = reader.ReadPhrases("pairs");
   pack.area_phrases = reader.ReadPhrases("area_phrases");
   pack.floor_phrases = reader.ReadPhrases("floor_phrases");
   pack.here_phrases = reader.ReadPhrases("here_phrases");
@@ -219,6 +221,10 @@ Result<LanguagePack> ParseLanguagePack(const Json& json) {
   reader.ReadNumberMap("brightness_words", pack.brightness_words);
   for (const std::string_view key : kLists) pack.lists[std::string(key)] = reader.ReadPhrases(key);
   pack.lists["kelvin"] = reader.ReadOptional(json, "kelvin");
+  pack.half_degrees = reader.ReadOptional(json, "half_degrees");
+  if (const auto point = json.find("point"); point != json.end() && point->is_string()) {
+    pack.point = point->get<std::string>();
+  }
   reader.ForEach(reader.Find("states"), "states", [&](const std::string& kind, const Json& value) {
     reader.ForEach(&value, kind, [&](const std::string& state, const Json& words) {
       pack.states[kind][state] = reader.ReadPhrases(&words, fmt::format("states.{}.{}", kind, state));

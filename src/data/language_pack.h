@@ -35,6 +35,7 @@ struct DurationWords {
   std::vector<Phrase> one, many;  // "an hour"; "{n} hours"
   std::vector<Phrase> half;       // "half an hour"; may be empty
   std::vector<Phrase> and_half;   // "{n} and a half hours"; may be empty
+  std::vector<Phrase> fives;      // of minutes alone: {n} times five of them; may be empty
 };
 
 // Immutable; any thread. Lists are never empty where the specification asks for them.
@@ -49,11 +50,14 @@ struct LanguagePack {
   std::map<std::string, std::vector<Phrase>, std::less<>> colors, media_classes;
   std::map<int, std::vector<Phrase>> color_temperatures, brightness_words;
   std::map<std::string, std::map<std::string, std::vector<Phrase>>, std::less<>> states;
-  // first_names, places, topics, timer_names, list_items, list_names, messages, titles, events, percent,
-  // degrees, kelvin, clock_times.
+  // first_names, brands, places, topics, timer_names, list_items, list_names, messages, titles, events,
+  // percent, degrees, kelvin, clock_times.
   std::map<std::string, std::vector<Phrase>, std::less<>> lists;
   DurationWords hours, minutes, seconds;
   std::vector<std::string> duration_joins;
+  std::vector<Phrase> half_degrees;  // "{n} and a half degrees"; may be empty
+  std::string point;                 // between the words of 20.5; may be empty
+  std::vector<Phrase> pairs;         // {first} {second}: two names or rooms of one request
   std::vector<SmallTalk> small_talk;
   std::map<std::string, SituationWords, std::less<>> situations;
   std::vector<std::string> lacks;  // situations that the pack does without

@@ -18,7 +18,8 @@ struct ListMinimum {
   std::string_view key;
   size_t count;
 };
-constexpr std::array<ListMinimum, 13> kListMinima = {{{"first_names", 20},
+constexpr std::array<ListMinimum, 14> kListMinima = {{{"first_names", 20},
+                                                      {"brands", 8},
                                                       {"places", 20},
                                                       {"topics", 20},
                                                       {"system_prompts", 4},
@@ -108,7 +109,9 @@ class FaultFinder {
     CheckDurations();
     for (const Situation& situation : Situations()) CheckSituation(situation.name);
     for (const SpecialSituation& situation : SpecialSituations()) {
-      if (situation.kind != SpecialSituation::Kind::kSmallTalk) CheckSituation(situation.name);
+      using Kind = SpecialSituation::Kind;
+      const bool has_phrases = situation.kind != Kind::kSmallTalk && situation.kind != Kind::kPair;
+      if (has_phrases) CheckSituation(situation.name);
     }
     return std::move(faults_);
   }
@@ -164,6 +167,9 @@ class FaultFinder {
                                              : std::vector<std::string_view>{});
     }
     CheckSlots("kelvin", pack_.List("kelvin"), {"n"});
+    CheckSlots("half_degrees", pack_.half_degrees, {"n"});
+    CheckCount("pairs", pack_.pairs.size(), 1);
+    CheckSlots("pairs", pack_.pairs, {"first", "second"});
     for (const SmallTalk& talk : pack_.small_talk) {
       CheckCount("small_talk.user", talk.user.size(), 1);
       CheckCount("small_talk.reply", talk.replies.size(), 1);
@@ -204,7 +210,7 @@ class FaultFinder {
     for (const DurationWords* words : {&pack_.hours, &pack_.minutes, &pack_.seconds}) {
       CheckCount("durations.one", words->one.size(), 1);
       CheckCount("durations.many", words->many.size(), 1);
-      for (const auto* phrases : {&words->one, &words->many, &words->half, &words->and_half}) {
+      for (const auto* phrases : {&words->one, &words->many, &words->half, &words->and_half, &words->fives}) {
         CheckSlots("durations", *phrases, {"n"});
       }
     }

@@ -324,10 +324,11 @@ constexpr SpecialSituation kSpecialSituations[] = {
     {"small_talk", SpecialSituation::Kind::kSmallTalk, 0.02},
     {"unknown.topic", SpecialSituation::Kind::kUnknown, 0.015},
     {"clarify.which", SpecialSituation::Kind::kClarify, 0.015},
-    {"no_device.name", SpecialSituation::Kind::kNoDevice, 0.03},
+    {"no_device.name", SpecialSituation::Kind::kNoDevice, 0.055},
     {"no_tool.request", SpecialSituation::Kind::kNoTool, 0.03},
     {"two.join", SpecialSituation::Kind::kTwoJoin, 0.06},
     {"three.join", SpecialSituation::Kind::kThreeJoin, 0.02},
+    {"pair.same", SpecialSituation::Kind::kPair, 0.035},
     {"repeat.after_me", SpecialSituation::Kind::kRepeat, 0.03},
 };
 

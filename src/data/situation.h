@@ -74,7 +74,17 @@ std::span<const Situation> Situations();
 
 // Those that the generator makes in ways of its own, in shares of all turns.
 struct SpecialSituation {
-  enum class Kind { kSmallTalk, kNoDevice, kNoTool, kUnknown, kClarify, kTwoJoin, kThreeJoin, kRepeat };
+  enum class Kind {
+    kSmallTalk,
+    kNoDevice,
+    kNoTool,
+    kUnknown,
+    kClarify,
+    kTwoJoin,
+    kThreeJoin,
+    kPair,
+    kRepeat
+  };
   std::string_view name;
   Kind kind;
   double share;

@@ -62,9 +62,9 @@ SpokenDuration DurationOf(uint32_t seconds) {
   return {seconds / 3600, seconds / 60 % 60, seconds % 60};
 }
 
-Json DegreesArgument(uint32_t half_degrees) {
-  if (half_degrees % 2 == 0) return half_degrees / 2;
-  return half_degrees / 2.0;
+Json DegreesArgument(uint32_t tenths) {
+  if (tenths % 10 == 0) return tenths / 10;
+  return tenths / 10.0;
 }
 
 std::string SpokenValues::Fill(Random& random, const std::vector<Phrase>& phrases, uint32_t number) const {
@@ -81,11 +81,24 @@ std::string SpokenValues::Percent(Random& random, uint32_t percent) const {
   return Fill(random, pack_.List("percent"), percent);
 }
 
-std::string SpokenValues::Degrees(Random& random, uint32_t half_degrees) const {
-  if (half_degrees % 2 == 0) return Fill(random, pack_.List("degrees"), half_degrees / 2);
-  return random.Pick(pack_.List("degrees")).Expand(random, [&](std::string_view, std::string& out) {
-    out += fmt::format("{}.5", half_degrees / 2);
-  });
+std::string SpokenValues::Degrees(Random& random, uint32_t tenths) const {
+  const uint32_t whole = tenths / 10;
+  const uint32_t rest = tenths % 10;
+  if (rest == 0) return Fill(random, pack_.List("degrees"), whole);
+  if (rest == 5 && !pack_.half_degrees.empty() && random.Chance(0.3)) {
+    return Fill(random, pack_.half_degrees, whole);
+  }
+  std::string text =
+      random.Pick(pack_.List("degrees")).Expand(random, [](std::string_view, std::string& out) {
+        out += kNumberMark;
+      });
+  const size_t mark = text.find(kNumberMark);
+  if (mark == std::string::npos) return text;
+  const bool as_words = !pack_.point.empty() && whole < pack_.numbers.size() && !WantsDigits(text, mark) &&
+                        random.Chance(kWordsShare);
+  return text.replace(mark, 1,
+                      as_words ? pack_.numbers[whole] + pack_.point + pack_.numbers[rest]
+                               : fmt::format("{}.{}", whole, rest));
 }
 
 std::string SpokenValues::Kelvin(Random& random, uint32_t kelvin) const {
@@ -118,6 +131,10 @@ std::string SpokenValues::Duration(Random& random, const SpokenDuration& duratio
   }
   if (hours == 0 && minutes > 0 && seconds == 30 && half(pack_.minutes.and_half)) {
     return Fill(random, pack_.minutes.and_half, minutes);
+  }
+  const bool is_fives = hours == 0 && seconds == 0 && minutes > 0 && minutes < 60 && minutes % 5 == 0;
+  if (is_fives && !pack_.minutes.fives.empty() && random.Chance(0.25)) {
+    return Fill(random, pack_.minutes.fives, minutes / 5);
   }
   std::string text;
   const std::string& join = random.Pick(pack_.duration_joins);

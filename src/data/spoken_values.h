@@ -28,8 +28,8 @@ class SpokenValues {
   explicit SpokenValues(const LanguagePack& pack) : pack_(pack) {}
 
   std::string Percent(Random& random, uint32_t percent) const;
-  // In halves of a degree: 41 is 20.5.
-  std::string Degrees(Random& random, uint32_t half_degrees) const;
+  // In tenths of a degree: 205 is 20.5.
+  std::string Degrees(Random& random, uint32_t tenths) const;
   std::string Kelvin(Random& random, uint32_t kelvin) const;
   std::string Duration(Random& random, const SpokenDuration& duration) const;
   // With digits and the usual words, as an answer is told.
@@ -44,6 +44,6 @@ class SpokenValues {
 };
 
 // The value of an argument in degrees: an integer where it is one.
-Json DegreesArgument(uint32_t half_degrees);
+Json DegreesArgument(uint32_t tenths);
 
 }  // namespace mimo

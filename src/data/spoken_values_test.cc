@@ -42,8 +42,28 @@ TEST(SpokenValues, SaysHalvesOfHoursAndMinutes) {
 }
 
 TEST(SpokenValues, GivesDegreesAsIntegersWhereTheyAre) {
-  EXPECT_EQ(DegreesArgument(40), Json(20));
-  EXPECT_EQ(DegreesArgument(41), Json(20.5));
+  EXPECT_EQ(DegreesArgument(200), Json(20));
+  EXPECT_EQ(DegreesArgument(205), Json(20.5));
+}
+
+TEST(SpokenValues, SaysTenthsOfDegreesInDigitsAndWords) {
+  const LanguagePack pack = *LoadBuiltinLanguage("en");
+  const SpokenValues values(pack);
+  EXPECT_THAT(AllTexts([&](Random& random) { return values.Degrees(random, 205); }),
+              testing::IsSupersetOf({"20.5 degrees", "twenty point five degrees", "20 and a half degrees"}));
+  EXPECT_THAT(AllTexts([&](Random& random) { return values.Degrees(random, 213); }),
+              testing::IsSupersetOf({"21.3", "twenty-one point three"}));
+}
+
+TEST(SpokenValues, CountsMinutesInFivesWhereALanguageDoes) {
+  const LanguagePack pack = *LoadBuiltinLanguage("zh-Hant");
+  const SpokenValues values(pack);
+  const auto texts = [&](const SpokenDuration& duration) {
+    return AllTexts([&](Random& random) { return values.Duration(random, duration); });
+  };
+  EXPECT_THAT(texts({0, 45, 0}), testing::IsSupersetOf({"9個字", "九個字", "45分鐘"}));
+  EXPECT_THAT(texts({0, 46, 0}), testing::Each(testing::Not(testing::HasSubstr("字"))));
+  EXPECT_THAT(texts({1, 45, 0}), testing::Each(testing::Not(testing::HasSubstr("字"))));
 }
 
 TEST(SpokenValues, TellsATimersLengthInTheUnitsThatAddUpToIt) {

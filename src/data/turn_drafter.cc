@@ -9,6 +9,8 @@
 namespace mimo {
 namespace {
 
+constexpr size_t kIdeographBytes = 3;
+
 bool HasWord(std::string_view words, std::string_view word) {
   while (!words.empty()) {
     const size_t blank = words.find(' ');
@@ -30,6 +32,25 @@ bool Mentions(std::string_view text, std::string_view name) {
     if (starts && ends) return true;
   }
   return false;
+}
+
+// Of several, those in the room of who speaks.
+void PreferSpeakersRoom(const HomeView& view, std::vector<const HomeDevice*>& candidates) {
+  const auto is_elsewhere = [&view](const HomeDevice* device) {
+    return view.speaker_id.empty() || device->area_id != view.speaker_id;
+  };
+  if (std::all_of(candidates.begin(), candidates.end(), is_elsewhere)) return;
+  candidates.erase(std::remove_if(candidates.begin(), candidates.end(), is_elsewhere), candidates.end());
+}
+
+// Whether only this device can be meant by `said`.
+bool IsOnlyOneCalled(const HomeView& view, const HomeDevice& device, const std::string& said) {
+  for (size_t i = 0; i < view.num_devices; ++i) {
+    if (&view.home.devices[i] == &device) continue;
+    if (Mentions(view.lower_names[i], said) || Mentions(said, view.lower_names[i])) return false;
+  }
+  return std::none_of(view.home.areas.begin(), view.home.areas.end(),
+                      [&said](const HomeArea& area) { return LowerCase(area.name) == said; });
 }
 
 }  // namespace
@@ -113,6 +134,9 @@ bool TurnDrafter::BindDevice(Binding& binding) const {
     candidates.push_back(&device);
   }
   if (candidates.empty()) return false;
+  if (situation.target == SituationTarget::kDomain && situation.place == SituationPlace::kNone) {
+    PreferSpeakersRoom(view, candidates);
+  }
   binding.device = binding.random.Pick(candidates);
   binding.domain = binding.device->domain;
   binding.device_class = binding.device->device_class;
@@ -128,12 +152,13 @@ bool TurnDrafter::BindDevice(Binding& binding) const {
     if (situation.place == SituationPlace::kNone || other.area_id == binding.device->area_id) return false;
   }
   binding.has_open_values = true;
-  const std::string said = SaidName(*binding.device, binding.random);
+  const std::string said = SaidName(binding);
   binding.words.Set(binding.domain == "person" ? "person" : "name", said, binding.device->name);
   binding.arguments["name"] = binding.device->name;
   if (situation.target == SituationTarget::kName) {
     binding.arguments["domain"] = binding.domain;
-    if (binding.domain == "binary_sensor") binding.arguments["device_class"] = binding.device_class;
+    const bool is_sensor = binding.domain == "binary_sensor" || binding.domain == "sensor";
+    if (is_sensor && !binding.device_class.empty()) binding.arguments["device_class"] = binding.device_class;
   }
   return BindKind(binding);
 }
@@ -165,33 +190,54 @@ bool TurnDrafter::BindKind(Binding& binding) const {
   }
   // "the car" may be called by its name in passing; the call then says it.
   if (situation.target == SituationTarget::kDomain && binding.device != nullptr) {
-    binding.words.Set("name", SaidName(*binding.device, binding.random), binding.device->name);
+    binding.words.Set("name", SaidName(binding), binding.device->name);
     binding.optional_arguments.emplace_back("name", "name");
   }
   return true;
 }
 
-std::string TurnDrafter::SaidName(const HomeDevice& device, Random& random) const {
-  // A capital letter inside is worth keeping now and then: it is how the screen shows the name.
-  std::string name = pack_.has_case && random.Chance(0.85) ? LowerCase(device.name) : device.name;
-  constexpr std::string_view kCalledByKind = "light fan switch cover lock vacuum lawn_mower media_player";
-  if (!HasWord(kCalledByKind, device.domain) || !random.Chance(0.07)) return name;
-  const DeviceWords* words = pack_.Device(DeviceKind(device.domain, device.device_class));
-  if (words == nullptr) return name;
-  const std::string lower = LowerCase(name);
-  for (const auto& group : pack_.areas) {
-    for (const std::string& area : group) {
-      if (lower.find(area) != std::string::npos) return name;
+// "the studio vacuum" is the vacuum called Studio, "Ruth's light" her lamp. Empty where no word of the kind
+// fits.
+std::string TurnDrafter::WithKind(Random& random, const std::string& name, const DeviceWords& words,
+                                  bool is_light) const {
+  const std::vector<Phrase>& choice = is_light && random.Chance(0.4) ? words.plural : words.singular;
+  if (choice.empty()) return "";
+  const std::string kind = random.Pick(choice).Expand(random);
+  for (const Phrase& phrase : words.singular) {
+    const std::string other = phrase.Expand(random);
+    if (!name.ends_with(other)) {
+      if (name.find(other) != std::string::npos) return "";
+      continue;
     }
+    const std::string rest = name.substr(0, name.size() - other.size());
+    return rest.empty() || other == kind ? "" : rest + kind;
   }
-  const auto contains = [&](const Phrase& phrase) {
-    return lower.find(phrase.Expand(random)) != std::string::npos;
+  return name + (pack_.has_case ? " " : "") + kind;
+}
+
+// How the device is called: mostly by its name, now and then by less or more of it.
+std::string TurnDrafter::SaidName(const Binding& binding) const {
+  const HomeDevice& device = *binding.device;
+  const HomeView& view = binding.view;
+  Random& random = binding.random;
+  const SpokenName& spoken = view.made.spoken_names[&device - view.home.devices.data()];
+  std::string name = device.name;
+  if (!spoken.short_name.empty() && random.Chance(0.75) &&
+      IsOnlyOneCalled(view, device, LowerCase(spoken.short_name))) {
+    name = spoken.short_name;
+  }
+  const auto is_called = [lower = LowerCase(name)](const std::vector<std::string>& group) {
+    return std::find(group.begin(), group.end(), lower) != group.end();
   };
-  if (std::any_of(words->singular.begin(), words->singular.end(), contains)) return name;
-  const std::vector<Phrase>& kind_words =
-      device.domain == "light" && random.Chance(0.4) ? words->plural : words->singular;
-  if (kind_words.empty()) return name;
-  return name + (pack_.has_case ? " " : "") + random.Pick(kind_words).Expand(random);
+  const bool is_place = std::any_of(pack_.areas.begin(), pack_.areas.end(), is_called);
+  constexpr std::string_view kCalledByKind = "light fan switch cover lock vacuum lawn_mower media_player";
+  const DeviceWords* words = pack_.Device(spoken.kind);
+  if (words != nullptr && HasWord(kCalledByKind, device.domain) && random.Chance(is_place ? 0.8 : 0.12)) {
+    const std::string called = WithKind(random, LowerCase(name), *words, spoken.kind == "light");
+    if (!called.empty() && IsOnlyOneCalled(view, device, called)) return called;
+  }
+  // A capital letter inside is worth keeping now and then: it is how the screen shows the name.
+  return pack_.has_case && random.Chance(0.85) ? LowerCase(name) : name;
 }
 
 std::string TurnDrafter::AnyWord(std::string_view list, Random& random) const {
@@ -224,11 +270,25 @@ void TurnDrafter::BindArea(Binding& binding, const HomeArea& area) const {
   binding.has_open_values = true;
 }
 
+// Music and warmth are wanted where the speaker is, if the home can tell.
+void TurnDrafter::BindSpeakersPlace(Binding& binding) const {
+  const HomeView& view = binding.view;
+  const bool is_near =
+      binding.device == nullptr || view.speaker_id.empty() || binding.device->area_id == view.speaker_id;
+  if (binding.situation.target != SituationTarget::kDomain || view.speaker_area.empty() || !is_near) return;
+  if (binding.situation.tool.starts_with("HassMedia") ||
+      binding.situation.tool.starts_with("HassSetVolume") ||
+      binding.situation.tool.starts_with("HassClimate")) {
+    binding.arguments["area"] = view.speaker_area;
+  }
+}
+
 bool TurnDrafter::BindPlace(Binding& binding) const {
   const HomeView& view = binding.view;
   const bool by_device = binding.device != nullptr && binding.situation.kinds != "vacuum";
   switch (binding.situation.place) {
     case SituationPlace::kNone:
+      BindSpeakersPlace(binding);
       return true;
     case SituationPlace::kArea: {
       if (view.home.areas.empty()) return false;
@@ -243,8 +303,10 @@ bool TurnDrafter::BindPlace(Binding& binding) const {
           area != nullptr ? view.home.FindFloor(area->floor_id) : &binding.random.Pick(view.home.floors);
       if (floor == nullptr) return false;
       const auto index = static_cast<size_t>(floor - view.home.floors.data());
-      const std::string said =
-          SaidPlace(binding.random, floor->name, pack_.floors, view.made.floor_words[index]);
+      std::string said = SaidPlace(binding.random, floor->name, pack_.floors, view.made.floor_words[index]);
+      // A floor listed as a number alone is never said so.
+      const bool is_number = !pack_.has_case && said.size() <= kIdeographBytes;
+      if (is_number) said = pack_.floors[view.made.floor_words[index]].front();
       const Phrase& phrase = binding.random.Pick(pack_.floor_phrases);
       const auto in = [&](const std::string& name) {
         return phrase.Expand(binding.random, [&](std::string_view, std::string& out) { out += name; });

@@ -92,8 +92,6 @@ class TurnDrafter {
   std::optional<std::string> Reply(std::string_view situation, const SlotWords& words,
                                    const std::string& result, Random& random) const;
 
-  // How a name, room or kind is said.
-  std::string SaidName(const HomeDevice& device, Random& random) const;
   std::string AnyWord(std::string_view list, Random& random) const;
   // A word for one device of the kind; empty where the pack has none.
   std::string Singular(std::string_view kind, Random& random) const;
@@ -112,6 +110,10 @@ class TurnDrafter {
   bool BindList(Binding& binding) const;
   bool BindCommand(Binding& binding) const;
   void BindArea(Binding& binding, const HomeArea& area) const;
+  void BindSpeakersPlace(Binding& binding) const;
+  std::string SaidName(const Binding& binding) const;
+  std::string WithKind(Random& random, const std::string& name, const DeviceWords& words,
+                       bool is_light) const;
   void BindDuration(Binding& binding, const SpokenDuration& duration) const;
   bool FinishCall(Binding& binding, TurnDraft& draft) const;
   std::string SaidPlace(Random& random, const std::string& name,

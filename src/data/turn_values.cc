@@ -14,6 +14,15 @@ uint32_t DrawPercent(Random& random) {
   return random.Chance(0.5) ? 10 * random.Between(0, 10) : random.Between(0, 100);
 }
 
+// Mostly whole and comfortable, now and then in Fahrenheit.
+uint32_t DrawTenthsOfDegrees(Random& random) {
+  const double draw = random.Unit();
+  if (draw < 0.62) return 10 * random.Between(15, 30);
+  if (draw < 0.74) return 10 * random.Between(5, 85);
+  if (draw < 0.9) return 10 * random.Between(15, 30) + 5;
+  return random.Between(150, 300);
+}
+
 template <typename Map>
 const auto& PickEntry(Random& random, const Map& map) {
   auto entry = map.begin();
@@ -62,9 +71,9 @@ bool TurnDrafter::BindValue(Binding& binding) const {
       return true;
     }
     case SituationValue::kDegrees: {
-      const uint32_t half_degrees = random.Chance(0.75) ? 2 * random.Between(15, 30) : random.Between(30, 60);
-      binding.words.Set("degrees", values_.Degrees(random, half_degrees));
-      binding.arguments["temperature"] = DegreesArgument(half_degrees);
+      const uint32_t tenths = DrawTenthsOfDegrees(random);
+      binding.words.Set("degrees", values_.Degrees(random, tenths));
+      binding.arguments["temperature"] = DegreesArgument(tenths);
       binding.has_open_values = true;
       return true;
     }

@@ -9,6 +9,7 @@ namespace mimo {
 namespace {
 
 constexpr double kTypoShare = 0.06;
+constexpr double kBlanksShare = 0.1;  // where words are written without
 constexpr double kPoliteShare = 0.2;  // of what is not polite already
 constexpr double kCapitalShare = 0.3;
 constexpr double kFullStopShare = 0.15;
@@ -46,6 +47,28 @@ void AddTypo(Random& random, std::string& text, const std::vector<TextRange>& sl
   }
 }
 
+// Blanks around slots and here and there between characters, as from a keyboard that writes word by word.
+void AddBlanks(Random& random, std::string& text, const std::vector<TextRange>& slot_ranges) {
+  constexpr double kBetweenCharacters = 0.15;
+  std::string spaced;
+  for (size_t position = 0; position < text.size();) {
+    const auto is_edge = [position](const TextRange& range) {
+      return range.begin == position || range.end == position;
+    };
+    const auto is_inside = [position](const TextRange& range) {
+      return range.begin < position && position < range.end;
+    };
+    const bool edge = std::any_of(slot_ranges.begin(), slot_ranges.end(), is_edge);
+    const bool inside = std::any_of(slot_ranges.begin(), slot_ranges.end(), is_inside);
+    const bool between = edge || (!inside && random.Chance(kBetweenCharacters));
+    if (between && position > 0 && spaced.back() != ' ' && text[position] != ' ') spaced += ' ';
+    const size_t length = DecodeUtf8(text, position).length;
+    spaced.append(text, position, length);
+    position += length;
+  }
+  text = std::move(spaced);
+}
+
 bool EndsWithMark(std::string_view text) {
   for (const std::string_view mark : {".", "?", "!", "。", "？", "！", "~", "…"}) {
     if (text.ends_with(mark)) return true;
@@ -77,6 +100,7 @@ std::string UserTextMaker::Make(Random& random, std::string phrase, const std::v
   const bool may_be_polite = mood == SituationMood::kCommand && !pack_.polite.empty() &&
                              !polite_words_.contains(FirstWord(phrase)) && !EndsWithMark(phrase);
   if (pack_.has_case && random.Chance(kTypoShare)) AddTypo(random, phrase, slot_ranges);
+  if (!pack_.has_case && random.Chance(kBlanksShare)) AddBlanks(random, phrase, slot_ranges);
   if (may_be_polite && random.Chance(kPoliteShare)) {
     phrase =
         random.Pick(pack_.polite).Expand(random, [&](std::string_view, std::string& out) { out += phrase; });

@@ -43,6 +43,24 @@ TEST(UserTextMaker, IsPoliteOnlyInCommandsThatAreNotYet) {
   EXPECT_LE(longest(polite, SituationMood::kCommand), polite.size() + 2);
 }
 
+TEST(UserTextMaker, SetsBlanksAroundChineseSlotsButNotInThem) {
+  const LanguagePack pack = *LoadBuiltinLanguage("zh");
+  const UserTextMaker maker(pack);
+  Random random(3);
+  const std::string phrase = "把书房灯打开";
+  const TextRange slot{3, 12};
+  int num_spaced = 0;
+  for (int i = 0; i < kTypedDraws; ++i) {
+    std::string text = maker.Make(random, phrase, {slot}, SituationMood::kRemark);
+    EXPECT_THAT(text, testing::HasSubstr("书房灯"));
+    num_spaced += text.starts_with("把 书房灯 ") ? 1 : 0;
+    text.erase(std::remove(text.begin(), text.end(), ' '), text.end());
+    EXPECT_TRUE(text.starts_with(phrase)) << text;
+  }
+  EXPECT_GT(num_spaced, kTypedDraws / 20);
+  EXPECT_LT(num_spaced, kTypedDraws / 5);
+}
+
 TEST(AsReplyText, AddsCapitalAndFullStopWhereTheLanguageHasThem) {
   EXPECT_EQ(AsReplyText(*LoadBuiltinLanguage("en"), "it is on"), "It is on.");
   EXPECT_EQ(AsReplyText(*LoadBuiltinLanguage("en"), "Which one?"), "Which one?");
