@@ -220,7 +220,7 @@ std::string TurnDrafter::SaidName(const Binding& binding) const {
   const HomeDevice& device = *binding.device;
   const HomeView& view = binding.view;
   Random& random = binding.random;
-  const SpokenName& spoken = view.made.spoken_names[&device - view.home.devices.data()];
+  const SpokenName& spoken = view.made.spoken_names[static_cast<size_t>(&device - view.home.devices.data())];
   std::string name = device.name;
   if (!spoken.short_name.empty() && random.Chance(0.75) &&
       IsOnlyOneCalled(view, device, LowerCase(spoken.short_name))) {
@@ -233,7 +233,7 @@ std::string TurnDrafter::SaidName(const Binding& binding) const {
   constexpr std::string_view kCalledByKind = "light fan switch cover lock vacuum lawn_mower media_player";
   const DeviceWords* words = pack_.Device(spoken.kind);
   if (words != nullptr && HasWord(kCalledByKind, device.domain) && random.Chance(is_place ? 0.8 : 0.12)) {
-    const std::string called = WithKind(random, LowerCase(name), *words, spoken.kind == "light");
+    std::string called = WithKind(random, LowerCase(name), *words, spoken.kind == "light");
     if (!called.empty() && IsOnlyOneCalled(view, device, called)) return called;
   }
   // A capital letter inside is worth keeping now and then: it is how the screen shows the name.
