@@ -13,18 +13,6 @@ constexpr uint32_t kBlockNodesMax = 1U << 14;
 // A larger share of the vocabulary than one in this many is kept as bits, too.
 constexpr uint32_t kManyShare = 200;
 
-// Where most letters lead.
-uint32_t NextByLetters(const ByteDfa& dfa, uint32_t state) {
-  uint32_t found = dfa.Next(state, 'a');
-  int surplus = 0;
-  for (uint8_t letter = 'a'; letter <= 'z'; ++letter) {
-    const uint32_t to = dfa.Next(state, letter);
-    surplus += to == found ? 1 : -1;
-    if (surplus < 0) found = to, surplus = 1;
-  }
-  return found;
-}
-
 uint32_t NumBlocks(const ByteBlocks& blocks) { return *std::max_element(blocks.begin(), blocks.end()) + 1U; }
 
 // Splits the blocks until their bytes lead `state` to one place each.

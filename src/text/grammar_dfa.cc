@@ -284,6 +284,17 @@ ByteDfa SearchDfa(std::string_view stop) {
 
 }  // namespace
 
+uint32_t NextByLetters(const ByteDfa& dfa, uint32_t state) {
+  uint32_t found = dfa.Next(state, 'a');
+  int surplus = 0;
+  for (uint8_t letter = 'a'; letter <= 'z'; ++letter) {
+    const uint32_t to = dfa.Next(state, letter);
+    surplus += to == found ? 1 : -1;
+    if (surplus < 0) found = to, surplus = 1;
+  }
+  return found;
+}
+
 ByteDfa UntilDfa(std::string_view stop) {
   ByteDfa dfa = SearchDfa(stop);
   dfa.label[stop.size() + 1] = 1;

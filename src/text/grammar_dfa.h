@@ -72,6 +72,9 @@ constexpr uint64_t kManyWords = std::numeric_limits<uint64_t>::max();
 // For each state how many texts lead from it to acceptance; kManyWords when they are not finite.
 std::vector<uint64_t> CountWords(const ByteDfa& dfa);
 
+// Where most letters of a to z lead from `state`, if more than half of them lead to one place.
+uint32_t NextByLetters(const ByteDfa& dfa, uint32_t state);
+
 // Establishes the invariants of ByteDfa for a table that may have dead or unreachable states.
 ByteDfa TrimDfa(const ByteDfa& dfa);
 ByteDfa EmptyDfa();

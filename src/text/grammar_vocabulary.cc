@@ -94,18 +94,8 @@ std::string SignatureOf(const GrammarTerminal& terminal, uint32_t state) {
 // A state that most letters lead to and that they do not leave, such as the middle of a string; kDead if
 // there is none, or it is `state` itself.
 uint32_t UsualNext(const ByteDfa& dfa, uint32_t state) {
-  const auto most_common = [&](uint32_t from) {
-    uint32_t found = dfa.Next(from, 'a');
-    int surplus = 0;
-    for (uint8_t letter = 'a'; letter <= 'z'; ++letter) {
-      const uint32_t to = dfa.Next(from, letter);
-      surplus += to == found ? 1 : -1;
-      if (surplus < 0) found = to, surplus = 1;
-    }
-    return found;
-  };
-  const uint32_t next = most_common(state);
-  return next != state && most_common(next) == next ? next : ByteDfa::kDead;
+  const uint32_t next = NextByLetters(dfa, state);
+  return next != state && NextByLetters(dfa, next) == next ? next : ByteDfa::kDead;
 }
 
 // Walks the trie below `top` with a terminal. Calls visit(node, state, count) for every node that the
