@@ -104,12 +104,16 @@ double BareWeight(SpecialSituation::Kind kind) {
   }
 }
 
+std::vector<std::string> LowerNames(const Home& home) {
+  std::vector<std::string> names;
+  for (const HomeDevice& device : home.devices) names.push_back(LowerCase(device.name));
+  return names;
+}
+
 // A home that is not the conversation's.
 class OtherHome {
  public:
-  explicit OtherHome(GeneratedHome made) : made_(std::move(made)) {
-    for (const HomeDevice& device : made_.home.devices) lower_names_.push_back(LowerCase(device.name));
-  }
+  explicit OtherHome(GeneratedHome made) : made_(std::move(made)), lower_names_(LowerNames(made_.home)) {}
   HomeView View() const { return {made_, made_.home, lower_names_.size(), "", "", lower_names_}; }
 
  private:
@@ -141,7 +145,7 @@ class ConversationMaker {
     context_.speaker_area = conversation_.speaker_area;
     // Any minute of the years 2020 to 2039.
     context_.unix_seconds = 1577836800 + 60 * static_cast<int64_t>(random.Below(20 * 365 * 24 * 60));
-    for (const HomeDevice& device : home_.devices) lower_names_.push_back(LowerCase(device.name));
+    lower_names_ = LowerNames(home_);
     home_hash_ = is_bare_ ? random_.Next() : HomeHash();  // the first words of strangers are often the same
     if (!is_bare_) ChooseTools();
   }

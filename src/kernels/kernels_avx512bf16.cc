@@ -1,5 +1,5 @@
-// The variant for AVX-512 with BF16 and VBMI: bfloat16 and FP8 weights, and bfloat16 keys and values, are
-// multiplied as bfloat16 numbers, everything else as in the VNNI variant.
+// The variants for AVX-512 with BF16 and VBMI: bfloat16 and FP8 weights, and in one of them bfloat16 keys and
+// values, are multiplied as bfloat16 numbers, everything else as in the VNNI variant.
 
 #include <array>
 #include <utility>
