@@ -17,7 +17,7 @@ struct GeneratorOptions {
   DataPart part = DataPart::kTraining;
   // Language tag and share; the shares need not add up to 1.
   std::vector<std::pair<std::string, double>> languages = {{"en", 0.6}, {"zh", 0.25}, {"zh-Hant", 0.15}};
-  uint32_t turns_max = 12;
+  uint32_t turns_max = 20;
   uint32_t devices_max = 120;  // most homes have 3 to 40 devices, some none
   // Of conversations: those of a client that says nothing of a home. They are small talk and questions.
   double bare_share = 0;

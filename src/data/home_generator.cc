@@ -240,9 +240,9 @@ uint32_t DrawDeviceCount(Random& random, uint32_t devices_max) {
     count = 1;
   } else if (draw < 0.53) {
     count = random.Between(2, 8);
-  } else if (draw < 0.83) {
+  } else if (draw < 0.80) {
     count = random.Between(9, 16);
-  } else if (draw < 0.965) {
+  } else if (draw < 0.93) {
     count = random.Between(17, 40);
   } else {
     count = random.Between(41, std::max(41u, devices_max));
