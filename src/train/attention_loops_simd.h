@@ -14,7 +14,7 @@
 namespace mimo {
 namespace {
 
-// The keys that a block of queries works with. Rows of the score matrix have `stride` floats.
+// The keys that a block of queries works with. Rows of the score matrix have ScratchStride floats.
 struct KeyRange {
   int64_t begin = 0;
   int64_t end = 0;
@@ -46,13 +46,22 @@ inline AttentionBlock MakeBlock(const int64_t* positions, const AttentionShape& 
 }
 
 // out[column, row] = x[row, column]
-inline void Transpose(const float* x, int64_t row_stride, int64_t rows, int64_t columns, float* out) {
-  for (int64_t row = 0; row < rows; ++row) {
+inline void Transpose(ConstRowMatrix x, int64_t rows, int64_t columns, RowMatrix out) {
+  // A few rows at a time, so that the lines of `out` stay in the cache until they are full.
+  constexpr int64_t kRows = 16;
+  for (int64_t first = 0; first < rows; first += kRows) {
+    const int64_t end = std::min(first + kRows, rows);
     for (int64_t column = 0; column < columns; ++column) {
-      out[column * rows + row] = x[row * row_stride + column];
+      for (int64_t row = first; row < end; ++row) {
+        out.data[column * out.row_stride + row] = x.data[row * x.row_stride + column];
+      }
     }
   }
 }
+
+// Floats from row to row of scratch matrices. A length is mostly a power of two, and rows that many pages
+// apart would share a few sets of the first-level cache.
+inline int64_t ScratchStride(const AttentionShape& shape) { return shape.length + kAttentionScratchPadding; }
 
 // Where the parts of one head stand.
 struct HeadViews {
@@ -61,17 +70,17 @@ struct HeadViews {
   const float* q;
   const float* k;
   const float* v;
-  const float* k_transposed;  // [head_dim, length]
-  const float* v_transposed;  // [v_head_dim, length], backward only
+  const float* k_transposed;  // [head_dim, length], rows of ScratchStride
+  const float* v_transposed;  // [v_head_dim, length], likewise; backward only
 };
 
-// scores [num_queries, keys], rows of `length` floats: q . k, not scaled
+// scores [num_queries, keys], rows of ScratchStride: q . k, not scaled
 inline void Scores(const HeadViews& head, const AttentionShape& shape, const AttentionBlock& block,
                    float* scores) {
   SmallGemm<GemmMode::kOverwrite>({head.q + block.query_begin * shape.width, shape.width, 1},
-                                  {head.k_transposed + block.keys.begin, shape.length},
+                                  {head.k_transposed + block.keys.begin, ScratchStride(shape)},
                                   {block.num_queries, block.keys.count(), shape.head_dim},
-                                  {scores, shape.length});
+                                  {scores, ScratchStride(shape)});
 }
 
 // Scores of one query become exp(score * scale - log sum); keys that it does not see become 0.
@@ -151,14 +160,15 @@ void AttentionForward(const AttentionForwardArgs& args, const AttentionShape& sh
   const int64_t out_width = shape.num_heads * shape.v_head_dim;
   const int64_t per_group = shape.num_heads / shape.num_kv_heads;
   float* const k_transposed = args.scratch;
-  float* const scores = k_transposed + shape.head_dim * shape.length;
+  const int64_t stride = ScratchStride(shape);
+  float* const scores = k_transposed + shape.head_dim * stride;
   for (int64_t group = 0; group < shape.num_kv_heads; ++group) {
     HeadViews head = {};
     head.group = group;
     head.k = args.qkv + KeyOffset(shape, group);
     head.v = args.qkv + ValueOffset(shape, group);
     head.k_transposed = k_transposed;
-    Transpose(head.k, shape.width, shape.length, shape.head_dim, k_transposed);
+    Transpose({head.k, shape.width}, shape.length, shape.head_dim, {k_transposed, stride});
     for (int64_t h = group * per_group; h < (group + 1) * per_group; ++h) {
       head.index = h;
       head.q = args.qkv + h * shape.head_dim;
@@ -168,10 +178,10 @@ void AttentionForward(const AttentionForwardArgs& args, const AttentionShape& sh
         for (int64_t row = 0; row < block.num_queries; ++row) {
           const KeyRange visible = VisibleInBlock(args.positions, shape, block, row);
           args.log_sums[h * shape.length + begin + row] =
-              Softmax(scores + row * shape.length, visible, block.keys.count(), scale,
+              Softmax(scores + row * stride, visible, block.keys.count(), scale,
                       args.sinks == nullptr ? nullptr : args.sinks + h);
         }
-        SmallGemm<GemmMode::kOverwrite>({scores, shape.length, 1},
+        SmallGemm<GemmMode::kOverwrite>({scores, stride, 1},
                                         {head.v + block.keys.begin * shape.width, shape.width},
                                         {block.num_queries, shape.v_head_dim, block.keys.count()},
                                         {args.out + begin * out_width + h * shape.v_head_dim, out_width});
@@ -182,8 +192,8 @@ void AttentionForward(const AttentionForwardArgs& args, const AttentionShape& sh
 
 // Scratch of the backward pass of one block.
 struct BackwardScratch {
-  float* weights;           // [kAttentionQueryBlock, length]
-  float* weight_gradients;  // [kAttentionQueryBlock, length], then those of the scores
+  float* weights;           // [kAttentionQueryBlock, length], rows of ScratchStride
+  float* weight_gradients;  // [kAttentionQueryBlock, length], likewise; then those of the scores
 };
 
 // Weights of the block again, and the gradients of its scores. Returns the gradient of the sink.
@@ -196,8 +206,8 @@ inline float ScoreGradients(const AttentionBackwardArgs& args, const AttentionSh
     const int64_t query = block.query_begin + row;
     const KeyRange visible = VisibleInBlock(args.positions, shape, block, row);
     const float log_sum = args.log_sums[h * shape.length + query];
-    float* const weights = scratch.weights + row * shape.length;
-    float* const gradients = scratch.weight_gradients + row * shape.length;
+    float* const weights = scratch.weights + row * ScratchStride(shape);
+    float* const gradients = scratch.weight_gradients + row * ScratchStride(shape);
     Exponentiate(weights, visible, block.keys.count(), scale, log_sum);
     // The gradient of a softmax: dS = P (dP - sum_j P_j dP_j), where the sum is out . d(out).
     const float* const out = args.out + query * out_width + h * shape.v_head_dim;
@@ -220,21 +230,22 @@ inline void BackwardBlock(const AttentionBackwardArgs& args, const AttentionShap
   const int64_t out_width = shape.num_heads * shape.v_head_dim;
   const float* const out_gradient = args.out_gradient + block.query_begin * out_width + h * shape.v_head_dim;
   const int64_t num_keys = block.keys.count();
+  const int64_t stride = ScratchStride(shape);
   Scores(head, shape, block, scratch.weights);
   SmallGemm<GemmMode::kOverwrite>(
-      {out_gradient, out_width, 1}, {head.v_transposed + block.keys.begin, shape.length},
-      {block.num_queries, num_keys, shape.v_head_dim}, {scratch.weight_gradients, shape.length});
+      {out_gradient, out_width, 1}, {head.v_transposed + block.keys.begin, stride},
+      {block.num_queries, num_keys, shape.v_head_dim}, {scratch.weight_gradients, stride});
   const float sink_gradient = ScoreGradients(args, shape, block, h, scratch);
   if (args.sinks_gradient != nullptr) args.sinks_gradient[h] += sink_gradient;
   float* const key_rows = args.qkv_gradient + block.keys.begin * shape.width;
-  SmallGemm<GemmMode::kAdd>({scratch.weights, 1, shape.length}, {out_gradient, out_width},
+  SmallGemm<GemmMode::kAdd>({scratch.weights, 1, stride}, {out_gradient, out_width},
                             {num_keys, shape.v_head_dim, block.num_queries},
                             {key_rows + ValueOffset(shape, head.group), shape.width});
   SmallGemm<GemmMode::kAdd>(
-      {scratch.weight_gradients, 1, shape.length}, {head.q + block.query_begin * shape.width, shape.width},
+      {scratch.weight_gradients, 1, stride}, {head.q + block.query_begin * shape.width, shape.width},
       {num_keys, shape.head_dim, block.num_queries}, {key_rows + KeyOffset(shape, head.group), shape.width});
   SmallGemm<GemmMode::kOverwrite>(
-      {scratch.weight_gradients, shape.length, 1}, {head.k + block.keys.begin * shape.width, shape.width},
+      {scratch.weight_gradients, stride, 1}, {head.k + block.keys.begin * shape.width, shape.width},
       {block.num_queries, shape.head_dim, num_keys},
       {args.qkv_gradient + block.query_begin * shape.width + h * shape.head_dim, shape.width});
 }
@@ -242,10 +253,11 @@ inline void BackwardBlock(const AttentionBackwardArgs& args, const AttentionShap
 void AttentionBackward(const AttentionBackwardArgs& args, const AttentionShape& shape) {
   const int64_t per_group = shape.num_heads / shape.num_kv_heads;
   float* const k_transposed = args.scratch;
-  float* const v_transposed = k_transposed + shape.head_dim * shape.length;
+  const int64_t stride = ScratchStride(shape);
+  float* const v_transposed = k_transposed + shape.head_dim * stride;
   BackwardScratch scratch = {};
-  scratch.weights = v_transposed + shape.v_head_dim * shape.length;
-  scratch.weight_gradients = scratch.weights + kAttentionQueryBlock * shape.length;
+  scratch.weights = v_transposed + shape.v_head_dim * stride;
+  scratch.weight_gradients = scratch.weights + kAttentionQueryBlock * stride;
   std::fill(args.qkv_gradient, args.qkv_gradient + shape.length * shape.width, 0.0F);
   for (int64_t group = 0; group < shape.num_kv_heads; ++group) {
     HeadViews head = {};
@@ -254,8 +266,8 @@ void AttentionBackward(const AttentionBackwardArgs& args, const AttentionShape& 
     head.v = args.qkv + ValueOffset(shape, group);
     head.k_transposed = k_transposed;
     head.v_transposed = v_transposed;
-    Transpose(head.k, shape.width, shape.length, shape.head_dim, k_transposed);
-    Transpose(head.v, shape.width, shape.length, shape.v_head_dim, v_transposed);
+    Transpose({head.k, shape.width}, shape.length, shape.head_dim, {k_transposed, stride});
+    Transpose({head.v, shape.width}, shape.length, shape.v_head_dim, {v_transposed, stride});
     for (int64_t h = group * per_group; h < (group + 1) * per_group; ++h) {
       head.index = h;
       head.q = args.qkv + h * shape.head_dim;

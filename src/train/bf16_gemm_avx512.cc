@@ -61,6 +61,60 @@ void PackRow(const float* x, int64_t depth, uint32_t* pairs) {
   }
 }
 
+// Sixteen vectors of sixteen words, transposed in place.
+void Transpose16(__m512i (&rows)[kLanes]) {
+  __m512i halves[kLanes];
+#pragma GCC unroll 8
+  for (int i = 0; i < kLanes; i += 2) {
+    halves[i] = _mm512_unpacklo_epi32(rows[i], rows[i + 1]);
+    halves[i + 1] = _mm512_unpackhi_epi32(rows[i], rows[i + 1]);
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < kLanes; i += 4) {
+    rows[i] = _mm512_unpacklo_epi64(halves[i], halves[i + 2]);
+    rows[i + 1] = _mm512_unpackhi_epi64(halves[i], halves[i + 2]);
+    rows[i + 2] = _mm512_unpacklo_epi64(halves[i + 1], halves[i + 3]);
+    rows[i + 3] = _mm512_unpackhi_epi64(halves[i + 1], halves[i + 3]);
+  }
+  // rows[4 j + c] holds column 4 q + c of rows 4 j to 4 j + 3 in its quarter q.
+#pragma GCC unroll 4
+  for (int c = 0; c < 4; ++c) {
+    halves[c] = _mm512_shuffle_i32x4(rows[c], rows[4 + c], 0x88);
+    halves[4 + c] = _mm512_shuffle_i32x4(rows[c], rows[4 + c], 0xdd);
+    halves[8 + c] = _mm512_shuffle_i32x4(rows[8 + c], rows[12 + c], 0x88);
+    halves[12 + c] = _mm512_shuffle_i32x4(rows[8 + c], rows[12 + c], 0xdd);
+  }
+#pragma GCC unroll 4
+  for (int c = 0; c < 4; ++c) {
+    rows[c] = _mm512_shuffle_i32x4(halves[c], halves[8 + c], 0x88);
+    rows[8 + c] = _mm512_shuffle_i32x4(halves[c], halves[8 + c], 0xdd);
+    rows[4 + c] = _mm512_shuffle_i32x4(halves[4 + c], halves[12 + c], 0x88);
+    rows[12 + c] = _mm512_shuffle_i32x4(halves[4 + c], halves[12 + c], 0xdd);
+  }
+}
+
+// x [count, depth] with rows of `stride` floats -> pairs [depth / 2, count rounded up to whole vectors],
+// zeros after `count`.
+void PackColumns(const float* x, int64_t stride, int64_t depth, int64_t count, uint32_t* pairs) {
+  const int64_t padded = RoundUp(count, kLanes);
+  const int64_t num_pairs = (depth + 1) / 2;
+  for (int64_t column = 0; column < padded; column += kLanes) {
+    for (int64_t pair = 0; pair < num_pairs; pair += kLanes) {
+      __m512i rows[kLanes];
+      for (int64_t i = 0; i < kLanes; ++i) {
+        const int64_t left = column + i < count ? depth - 2 * pair : 0;
+        const float* const row = x + (column + i) * stride + 2 * pair;
+        const __m512 low = _mm512_maskz_loadu_ps(FirstLanes(left), row);
+        const __m512 high = _mm512_maskz_loadu_ps(FirstLanes(left - kLanes), row + kLanes);
+        rows[i] = std::bit_cast<__m512i>(_mm512_cvtne2ps_pbh(high, low));
+      }
+      Transpose16(rows);
+      const int64_t valid = std::min(kLanes, num_pairs - pair);
+      for (int64_t i = 0; i < valid; ++i) _mm512_storeu_si512(pairs + (pair + i) * padded + column, rows[i]);
+    }
+  }
+}
+
 // pairs of A: element (row, pair) at data[row * row_stride + pair * pair_stride].
 struct PackedA {
   const uint32_t* data;
@@ -187,17 +241,7 @@ class Product {
       PackRows(b.data, b.row_stride, depth, columns, b_.data());
       return;
     }
-    const int64_t num_pairs = (depth + 1) / 2;
-    uint32_t row[kBlockDepth / 2 + kLanes];
-    for (int64_t column = 0; column < columns; ++column) {
-      PackRow(b.data + column * b.column_stride, depth, row);
-      for (int64_t pair = 0; pair < num_pairs; ++pair) {
-        b_[static_cast<size_t>(pair * padded + column)] = row[pair];
-      }
-    }
-    for (int64_t pair = 0; pair < num_pairs; ++pair) {
-      std::fill_n(b_.data() + pair * padded + columns, padded - columns, 0U);
-    }
+    PackColumns(b.data, b.column_stride, depth, columns, b_.data());
   }
 
   static void Multiply(const PackedA& a, Tile tile, int64_t rows, int64_t columns) {

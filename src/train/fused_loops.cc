@@ -22,7 +22,8 @@ std::span<const FusedLoops* const> SupportedFusedLoops() {
 }
 
 int64_t AttentionScratchFloats(const AttentionShape& shape) {
-  return shape.length * (shape.head_dim + shape.v_head_dim + 2 * kAttentionQueryBlock);
+  return (shape.length + kAttentionScratchPadding) *
+         (shape.head_dim + shape.v_head_dim + 2 * kAttentionQueryBlock);
 }
 
 const FusedLoops* FindFusedLoops() {

@@ -12,6 +12,7 @@ namespace mimo {
 
 // Queries that attention works on together.
 constexpr int64_t kAttentionQueryBlock = 32;
+constexpr int64_t kAttentionScratchPadding = 16;
 
 // Which rows one key-value head's attention reads and writes. q, k and v of a token stand in one row of
 // `width` floats: q heads, k heads, v heads, k and q rotated, v scaled.
