@@ -32,11 +32,16 @@ PrefixCache::Plan PrefixCache::PlanLocked(std::span<const TokenId> tokens, const
   if (!is_enabled()) return plan;
   plan.match_ = tree_.Find(tokens.first(tokens.size() - 1), salt);
   const uint32_t cached_end = plan.match_.num_tokens;
-  const uint32_t replay_tokens = std::min(cached_end, memory_->WindowReplayTokens());
+  // One token more than the next one needs: then the window is whole at cached_end and can be kept there.
+  const uint32_t replay_tokens = std::min(cached_end, memory_->WindowReplayTokens() + 1);
   plan.start_.cached_end = cached_end;
   plan.start_.first_position = cached_end - replay_tokens;
   plan.start_.window_begin = plan.start_.first_position;
   if (replay_tokens > 0) ChooseSnapshot(tokens, salt, &plan);
+  const bool is_seen_whole = cached_end + 1 == tokens.size();  // its prompt's end has a window of its own
+  if (!is_seen_whole && cached_end - plan.start_.first_position >= options_.branch_tokens_min) {
+    plan.branch_end_ = cached_end;
+  }
   if (plan.start_.first_position == 0) {
     // Everything is computed. Sharing whole blocks still saves memory, a copy would save nothing.
     plan.match_.partial = nullptr;
@@ -85,6 +90,8 @@ PrefixStart PrefixCache::Begin(const Plan& plan, std::span<const TokenId> tokens
     const Status imported = memory_->ImportWindow(plan.snapshot_->bytes, plan.snapshot_->end, ring);
     MIMO_CHECK(imported);  // it was exported by the same memory, or checked when it was loaded
     snapshots_.Touch(*plan.snapshot_);
+    // A place that a third text leaves will be left again: it is worth as much as the end of a turn.
+    if (plan.snapshot_->kind == SnapshotKind::kBranch) plan.snapshot_->kind = SnapshotKind::kTurnEnd;
   }
   if (disk_ && !plan.match_.blocks.empty()) disk_->Touch(*plan.match_.blocks.back());
   for (const PrefixNode* node : plan.match_.blocks) {

@@ -40,6 +40,9 @@ struct PrefixCacheOptions {
   // Tokens of a prompt between snapshots on the way. Below the length of a replay more of them save less and
   // less: at 4,096 a branch of Flash at a random place computes 2,050 tokens again instead of 4,950.
   uint32_t snapshot_interval_tokens = 4096;
+  // A window is kept where a text leaves one that came before, if the third text there saves so many tokens.
+  // A window of Flash takes the memory of 1,100 tokens, but many texts may share one beginning.
+  uint32_t branch_tokens_min = 64;
   // The tier on disk, or null. Written behind; read by restores.
   std::shared_ptr<CacheStore> store = {};
 };
@@ -56,6 +59,8 @@ class PrefixCache {
    public:
     const PrefixStart& start() const { return start_; }
     uint32_t num_shared_blocks() const { return static_cast<uint32_t>(match_.blocks.size()); }
+    // Where the text leaves those that came before and should leave its window to the next one; 0: nowhere.
+    uint32_t branch_end() const { return branch_end_; }
     uint32_t num_idle_blocks() const { return num_idle_blocks_; }  // of the shared ones, without users now
 
    private:
@@ -63,6 +68,7 @@ class PrefixCache {
     PrefixStart start_;
     PrefixTree::Match match_;
     uint32_t num_idle_blocks_ = 0;
+    uint32_t branch_end_ = 0;
     WindowSnapshot* snapshot_ = nullptr;  // or null: the window is replayed, or there is nothing before it
   };
   // Requires: at least one token. At least the last one is computed, for its logits.

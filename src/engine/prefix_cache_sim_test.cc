@@ -23,7 +23,8 @@ class TreeOfRequests {
     constexpr uint64_t kSnapshotBytes = FakeLayers::kWindow * FakeLayers::kNumSliding * sizeof(uint64_t);
     const uint64_t budgets[] = {0, kSnapshotBytes, 5 * kSnapshotBytes, UINT64_MAX};
     options_.scheduler.prefix_cache = {.snapshot_bytes_max = budgets[random_.Between(0, 3)],
-                                       .snapshot_interval_tokens = random_.Between(10, 200)};
+                                       .snapshot_interval_tokens = random_.Between(10, 200),
+                                       .branch_tokens_min = random_.Between(1, 20)};
   }
 
   PrefixCacheStats Run() {
@@ -137,6 +138,39 @@ TEST(PrefixCacheSimulation, GivesTheTokensOfAColdRunAcrossRestarts) {
   }
   EXPECT_GT(num_blocks, 100U);
   EXPECT_GT(num_windows, 30U);
+}
+
+// A home's requests: each begins with the same description and says something else.
+TEST(PrefixCacheSimulation, ComputesACommonBeginningTwice) {
+  FakeModelTrace trace;
+  const Tokenizer tokenizer = MakeByteTokenizer();
+  EngineLoopOptions options;
+  options.scheduler = {
+      .context_max = 6000, .sequences_max = 1, .tokens_per_step_max = 256, .num_blocks = 100};
+  // A replay of the fake layers is short; as if it were not.
+  options.scheduler.prefix_cache.branch_tokens_min = FakeLayers::kReplay;
+  FakeModelOptions model{.num_blocks = 100, .num_rings = 1, .tokens_per_step_max = 256};
+  EngineLoop engine(std::make_unique<FakeModelRunner>(std::move(model), trace), tokenizer, options);
+  Random random(1);
+  std::vector<TokenId> description;
+  for (int i = 0; i < 300; ++i) description.push_back(random.Between('a', 'z'));
+  std::vector<uint32_t> cached;
+  for (TokenId first = 'a'; first < 'f'; ++first) {
+    GenerationRequest request;
+    request.prompt = description;
+    request.prompt.push_back(first);
+    for (int i = 0; i < 20; ++i) request.prompt.push_back(random.Between('a', 'z'));
+    request.max_tokens = 5;
+    request.ignore_eos = true;
+    request.sampling.seed = first;
+    EventCollector collector;
+    ASSERT_TRUE(engine.Submit(request, collector.sink()));
+    const EventCollector::Outcome& outcome = collector.Wait();
+    ExpectSameAsAlone(request, outcome, options.scheduler.context_max);
+    cached.push_back(outcome.usage.cached_tokens);
+  }
+  const uint32_t replayed = 300 - FakeLayers::kReplay - 1;
+  EXPECT_EQ(cached, (std::vector<uint32_t>{0, replayed, 300, 300, 300}));
 }
 
 // An agent: each call brings the whole conversation again and a little more.

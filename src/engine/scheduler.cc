@@ -152,7 +152,7 @@ uint32_t Scheduler::ShareBetweenOwners(ChunkIterator begin, ChunkIterator end, u
       last = chunk->sequence->account;
       owner_demands_.push_back({.index = static_cast<size_t>(chunk - step_.begin())});
     }
-    owner_demands_.back().wanted += chunk->sequence->num_pending();
+    owner_demands_.back().wanted += chunk->sequence->num_pending_in_chunk();
   }
   ShareEqually(owner_demands_, budget);
   uint32_t given = 0;
@@ -170,7 +170,7 @@ uint32_t Scheduler::ShareWithinOwner(ChunkIterator begin, ChunkIterator end, uin
   sequence_demands_.clear();
   for (auto chunk = begin; chunk != end; ++chunk) {
     sequence_demands_.push_back(
-        {.index = static_cast<size_t>(chunk - begin), .wanted = chunk->sequence->num_pending()});
+        {.index = static_cast<size_t>(chunk - begin), .wanted = chunk->sequence->num_pending_in_chunk()});
   }
   ShareEqually(sequence_demands_, budget);
   uint32_t given = 0;

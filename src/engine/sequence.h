@@ -27,6 +27,7 @@ struct Sequence {
   std::vector<KvBlockId> blocks = {};
   KvRingId ring{0};
   PrefixStart start = {};   // where this run of it began
+  uint32_t branch_end = 0;  // tokens after which the cache wants its window; 0: nowhere in particular
   uint32_t num_stored = 0;  // tokens when the cache last took its state
   bool has_stored_prompt = false;
   // FairShare:
@@ -36,6 +37,10 @@ struct Sequence {
 
   uint32_t num_tokens() const { return static_cast<uint32_t>(tokens.size()); }
   uint32_t num_pending() const { return num_tokens() - num_computed; }
+  // Those that a chunk may have: it must end at branch_end for the window to be there.
+  uint32_t num_pending_in_chunk() const {
+    return branch_end > num_computed ? branch_end - num_computed : num_pending();
+  }
 };
 
 }  // namespace mimo

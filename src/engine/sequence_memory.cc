@@ -39,6 +39,7 @@ void SequenceMemory::Admit(Sequence& sequence) {
   sequence.start = cache_.Begin(plan, sequence.tokens, sequence.ring, &sequence.blocks);
   sequence.num_computed = sequence.start.first_position;
   sequence.num_stored = sequence.num_computed;
+  sequence.branch_end = plan.branch_end();
   sequence.has_stored_prompt = false;
   MIMO_CHECK(Grow(sequence));
 }
@@ -53,12 +54,13 @@ bool SequenceMemory::Grow(Sequence& sequence) {
   return true;
 }
 
-// Whether the ring has every key of a snapshot, which is one more than the next token sees: a replay makes
-// that many exact, and an imported window may have been continued one before its end.
+// Whether the ring has every key of a snapshot, which is one more than the next token sees. A replay makes
+// that many exact; an imported window may have been continued one before its end.
 bool SequenceMemory::HasWholeWindow(const Sequence& sequence) {
   const PrefixStart& start = sequence.start;
   if (start.first_position == 0) return true;
-  return sequence.num_computed > (start.window_begin == 0 ? start.first_position : start.cached_end);
+  return start.window_begin == 0 ? sequence.num_computed > start.first_position
+                                 : sequence.num_computed >= start.cached_end;
 }
 
 void SequenceMemory::Store(Sequence& sequence, SnapshotKind kind) {
@@ -74,6 +76,8 @@ void SequenceMemory::OnComputed(Sequence& sequence) {
   if (sequence.num_pending() == 0) {
     if (!sequence.has_stored_prompt) Store(sequence, SnapshotKind::kPromptEnd);
     sequence.has_stored_prompt = true;
+  } else if (sequence.num_computed == sequence.branch_end) {
+    Store(sequence, SnapshotKind::kBranch);
   } else if (sequence.num_computed >= sequence.num_stored + cache_.options().snapshot_interval_tokens) {
     Store(sequence, SnapshotKind::kOnTheWay);
   }

@@ -15,6 +15,7 @@ namespace mimo {
 // In the order in which they are given up.
 enum class SnapshotKind : uint8_t {
   kOnTheWay,   // every few thousand tokens of a prompt: for branches at places nobody can foretell
+  kBranch,     // where a second text left the first one, such as the end of the system message
   kPromptEnd,  // for another answer, and for clients that do not send the reasoning back
   kTurnEnd,    // where the conversation goes on
 };
