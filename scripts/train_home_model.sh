@@ -26,20 +26,17 @@ train() {  # NAME COMMAND ARGUMENT...: a step of training, into its own folder
 }
 
 [[ -f "$out/tokenizer.json" ]] || "$trainer" tokenizer "$out/tokenizer.json" --seed 1 --vocab-size 4096 --megabytes 20
-data training.bin --seed 1 --tokens 19000000
-data tuning.bin --seed 2 --tokens 12000000
-data polish.bin --seed 3 --tokens 5000000 --bare 0.08 --tools-taken 0.2
+data training.bin --seed 1 --tokens 11000000
+data tuning.bin --seed 2 --tokens 42500000 --bare 0.05 --tools-taken 0.06
 data held-out.bin --seed 1 --part held-out --conversations 1000
 
+# Sequences of 2,048 hold the largest homes and a conversation about them.
+steps="--length 2048 --batch-tokens 8192 --learning-rate 5e-3"
 # All tokens first: what homes and requests look like is most of the text. Then the model's own tokens alone.
 train trunk pretrain --config src/train/configs/home.json --tokenizer "$out/tokenizer.json" --data "$out/training.bin" \
-  --batch-tokens 8192 --steps 2100 --learning-rate 5e-3 --decay-share 0
-train tuned sft --model "$out/trunk/model" --data "$out/tuning.bin" \
-  --batch-tokens 8192 --steps 1350 --learning-rate 5e-3 --warmup 10 --decay-share 0.8 --decay-shape linear
-train mtp mtp --model "$out/tuned/model" --heads 3 --data "$out/tuning.bin" --batch-tokens 8192 --steps 450 --learning-rate 5e-3 --warmup 20 --decay-share 0.6
-# What the first two steps saw too little of: clients without a home, and requests whose tool is not offered.
-train polished sft --model "$out/mtp/model" --data "$out/polish.bin" \
-  --batch-tokens 8192 --steps 300 --learning-rate 2e-3 --warmup 10 --decay-share 1 --decay-shape linear
+  $steps --steps 1300 --decay-share 0
+train tuned sft --model "$out/trunk/model" --data "$out/tuning.bin" $steps --steps 5100 --warmup 10 --decay-share 0.8 --decay-shape linear
+train mtp mtp --model "$out/tuned/model" --heads 3 --data "$out/tuning.bin" $steps --steps 350 --warmup 20 --decay-share 0.6
 
-build/mimo quantize "$out/polished/model" assets/default-model.gguf --type q8_0
-"$trainer" evaluate --model "$out/polished/model" --seed 2 --turns 2000
+build/mimo quantize "$out/mtp/model" assets/default-model.gguf --type q8_0
+"$trainer" evaluate --model "$out/mtp/model" --seed 2 --turns 2000

@@ -99,6 +99,8 @@ class Distiller {
         record->reward += rewards[i] / static_cast<double>(rollouts.size());
         const Rollout& rollout = rollouts[task * per_task + i];
         if (rollout.tokens.empty()) continue;
+        // By the rules alone, answers that are equally good teach nothing.
+        if (!teacher_ && advantages[i] == 0) continue;
         samples.push_back({.prompt = tasks[task].prompt, .rollout = &rollout, .advantage = advantages[i]});
       }
     }
