@@ -32,8 +32,7 @@ PrefixCache::Plan PrefixCache::PlanLocked(std::span<const TokenId> tokens, const
   if (!is_enabled()) return plan;
   plan.match_ = tree_.Find(tokens.first(tokens.size() - 1), salt);
   const uint32_t cached_end = plan.match_.num_tokens;
-  // One token more than the next one needs: then the window is whole at cached_end and can be kept there.
-  const uint32_t replay_tokens = std::min(cached_end, memory_->WindowReplayTokens() + 1);
+  const uint32_t replay_tokens = std::min(cached_end, memory_->WindowReplayTokens());
   plan.start_.cached_end = cached_end;
   plan.start_.first_position = cached_end - replay_tokens;
   plan.start_.window_begin = plan.start_.first_position;
@@ -70,7 +69,7 @@ void PrefixCache::ChooseSnapshot(std::span<const TokenId> tokens, const PrefixKe
         [&](const PrefixNode& node, uint32_t common) {
           for (WindowSnapshot* snapshot : node.snapshots) {
             const uint32_t position = std::min({snapshot->end, begin + common, plan->start_.cached_end});
-            if (position < memory_->FirstPositionOfWindow(snapshot->end)) continue;
+            if (position < snapshot->first_position) continue;
             if (position <= plan->start_.first_position) continue;
             plan->start_.first_position = position;
             plan->start_.window_begin = 0;
@@ -198,15 +197,25 @@ void PrefixCache::UseBlockOf(const PrefixNode& node, KvBlockId* block) {
 void PrefixCache::StoreWindow(PrefixNode& node, uint32_t end, KvRingId ring, SnapshotKind kind) {
   const uint64_t num_bytes = memory_->WindowBytes(end);
   if (num_bytes == 0) return;
+  // After a replay a branch's window has what the next token sees, and not the key more.
+  const uint32_t first_position = kind == SnapshotKind::kBranch ? end : memory_->FirstPositionOfWindow(end);
   WindowSnapshot* snapshot = WindowSnapshots::At(node, end);
   if (snapshot != nullptr) {
     snapshot->kind = std::max(snapshot->kind, kind);
+    if (first_position < snapshot->first_position) {
+      memory_->ExportWindow(ring, end, snapshot->bytes);
+      snapshot->first_position = first_position;
+    }
     snapshots_.Touch(*snapshot);
   } else {
     if (!snapshots_.Fits(num_bytes)) return;
     std::vector<std::byte> bytes(num_bytes);
     memory_->ExportWindow(ring, end, bytes);
-    snapshot = &snapshots_.Add({.node = &node, .end = end, .kind = kind, .bytes = std::move(bytes)});
+    snapshot = &snapshots_.Add({.node = &node,
+                                .end = end,
+                                .first_position = first_position,
+                                .kind = kind,
+                                .bytes = std::move(bytes)});
   }
   if (disk_ && kind == SnapshotKind::kTurnEnd) disk_->WriteWindow(*snapshot);
 }

@@ -58,8 +58,11 @@ bool PrefixCache::TakeRestored(Restore& restore, const PrefixDiskItem& item, std
   while (node->begin >= item.end()) node = node->parent;
   const bool is_there = WindowSnapshots::At(*node, item.end()) != nullptr;
   if (is_there || node->end() < item.end() || !snapshots_.Fits(bytes.size())) return true;
-  disk_->NoteOnDisk(snapshots_.Add(
-      {.node = node, .end = item.end(), .kind = SnapshotKind::kTurnEnd, .bytes = std::move(bytes)}));
+  disk_->NoteOnDisk(snapshots_.Add({.node = node,
+                                    .end = item.end(),
+                                    .first_position = memory_->FirstPositionOfWindow(item.end()),
+                                    .kind = SnapshotKind::kTurnEnd,
+                                    .bytes = std::move(bytes)}));
   ++stats_.windows_restored;
   return true;
 }

@@ -169,7 +169,7 @@ TEST(PrefixCacheSimulation, ComputesACommonBeginningTwice) {
     ExpectSameAsAlone(request, outcome, options.scheduler.context_max);
     cached.push_back(outcome.usage.cached_tokens);
   }
-  const uint32_t replayed = 300 - FakeLayers::kReplay - 1;
+  const uint32_t replayed = 300 - FakeLayers::kReplay;
   EXPECT_EQ(cached, (std::vector<uint32_t>{0, replayed, 300, 300, 300}));
 }
 

@@ -7,9 +7,6 @@
 namespace mimo {
 namespace {
 
-// For a window that can be kept.
-constexpr uint32_t kReplayed = FakeLayers::kReplay + 1;
-
 Tokens First(const Tokens& tokens, uint32_t count) { return {tokens.begin(), tokens.begin() + count}; }
 
 // Plays the engine over fake layers, one sequence at a time unless a test holds one.
@@ -90,11 +87,11 @@ TEST_F(PrefixCacheTest, ReplaysOnlyTheWindowsWhereNoSnapshotStands) {
   for (const uint32_t position : {70U, 128U, 200U, 299U}) {
     const PrefixStart start = ServeWithoutWindow(First(text, position) + Text(5000 + position, 40));
     EXPECT_EQ(start.cached_end, position);
-    EXPECT_EQ(start.first_position, position - kReplayed);
-    EXPECT_EQ(start.window_begin, position - kReplayed);
+    EXPECT_EQ(start.first_position, position - FakeLayers::kReplay);
+    EXPECT_EQ(start.window_begin, position - FakeLayers::kReplay);
   }
   EXPECT_EQ(cache_->stats().replays, 4U);
-  EXPECT_EQ(cache_->stats().tokens_replayed, 4 * kReplayed);
+  EXPECT_EQ(cache_->stats().tokens_replayed, 4 * FakeLayers::kReplay);
 }
 
 TEST_F(PrefixCacheTest, BringsANearSnapshotForwardInsteadOfReplaying) {
@@ -103,7 +100,8 @@ TEST_F(PrefixCacheTest, BringsANearSnapshotForwardInsteadOfReplaying) {
   Serve(First(text, 100));
   ServeWithoutWindow(text);
   EXPECT_EQ(Serve(First(text, 110) + Text(5000, 9)).first_position, 100U);
-  EXPECT_EQ(Serve(First(text, 200) + Text(6000, 9)).first_position, 200 - kReplayed) << "it is too far back";
+  EXPECT_EQ(Serve(First(text, 200) + Text(6000, 9)).first_position, 200 - FakeLayers::kReplay)
+      << "it is too far back";
 }
 
 TEST_F(PrefixCacheTest, FindsASnapshotOnTheSideOfAFork) {
@@ -162,7 +160,8 @@ TEST_F(PrefixCacheTest, GivesUpTheBranchThatWasNotUsedForLongestFromItsEnd) {
   Serve(recent);
   Serve(Text(2000, 128));  // one block was free
   EXPECT_EQ(cache_->CachedTokens(recent), 191U);
-  EXPECT_EQ(cache_->CachedTokens(old), 192 - kReplayed) << "its last block went, and the window with it";
+  EXPECT_EQ(cache_->CachedTokens(old), 192 - FakeLayers::kReplay)
+      << "its last block went, and the window with it";
   EXPECT_EQ(cache_->stats().blocks_evicted, 1U);
 }
 
@@ -194,7 +193,7 @@ TEST_F(PrefixCacheTest, AWindowThatIsNotKeptCostsAReplay) {
   const Tokens text = Text(0, 200);
   Serve(text);
   EXPECT_EQ(cache_->stats().snapshots, 0U);
-  EXPECT_EQ(Serve(text + Text(1000, 9)).first_position, 200 - kReplayed);
+  EXPECT_EQ(Serve(text + Text(1000, 9)).first_position, 200 - FakeLayers::kReplay);
 }
 
 TEST_F(PrefixCacheTest, TextsOfDifferentSaltsShareNothing) {

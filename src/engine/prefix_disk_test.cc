@@ -78,7 +78,7 @@ TEST_F(PrefixDiskTest, ReplaysAfterARestartWhereTwoTextsPart) {
   const Tokens turn = Text(0, 300);
   Serve(turn);
   Start();
-  EXPECT_EQ(Serve(Text(0, 200) + Text(1000, 50)), 192 - FakeLayers::kReplay - 1) << "blocks on disk are whole";
+  EXPECT_EQ(Serve(Text(0, 200) + Text(1000, 50)), 192 - FakeLayers::kReplay) << "blocks on disk are whole";
 }
 
 TEST_F(PrefixDiskTest, BringsBackWhatMemoryGaveUp) {
@@ -139,7 +139,7 @@ TEST_F(PrefixDiskTest, ComputesTheRestWhenAnotherProcessEvictsInTheMiddleOfARest
   ASSERT_TRUE(PruneCacheDirectory(folder_.path(), {.bytes_max = 0}));
   EXPECT_TRUE(cache_->ContinueRestore(*restore, 1));
   cache_->EndRestore(*restore);
-  EXPECT_EQ(Serve(text), 128 - FakeLayers::kReplay - 1) << "two blocks came in time";
+  EXPECT_EQ(Serve(text), 128 - FakeLayers::kReplay) << "two blocks came in time";
 }
 
 TEST_F(PrefixDiskTest, WritesAgainWhatAnotherProcessEvicted) {

@@ -54,18 +54,19 @@ bool SequenceMemory::Grow(Sequence& sequence) {
   return true;
 }
 
-// Whether the ring has every key of a snapshot, which is one more than the next token sees. A replay makes
-// that many exact; an imported window may have been continued one before its end.
-bool SequenceMemory::HasWholeWindow(const Sequence& sequence) {
+// Whether the ring has every key of a snapshot, which is one more than the next token sees: a replay makes
+// that many exact, and an imported window may have been continued one before its end. A branch's needs no
+// more than the next token.
+bool SequenceMemory::HasWholeWindow(const Sequence& sequence, SnapshotKind kind) {
   const PrefixStart& start = sequence.start;
   if (start.first_position == 0) return true;
-  return start.window_begin == 0 ? sequence.num_computed > start.first_position
-                                 : sequence.num_computed >= start.cached_end;
+  if (start.window_begin == 0) return sequence.num_computed > start.first_position;
+  return sequence.num_computed + (kind == SnapshotKind::kBranch ? 1 : 0) > start.cached_end;
 }
 
 void SequenceMemory::Store(Sequence& sequence, SnapshotKind kind) {
   if (!is_caching_) return;
-  if (HasWholeWindow(sequence)) {
+  if (HasWholeWindow(sequence, kind)) {
     const auto tokens = std::span<const TokenId>(sequence.tokens).first(sequence.num_computed);
     cache_.StoreWithWindow(tokens, &sequence.blocks, sequence.ring, kind, sequence.cache_salt);
   }

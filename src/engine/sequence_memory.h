@@ -54,7 +54,7 @@ class SequenceMemory {
   const PrefixCache& cache() const { return cache_; }
 
  private:
-  static bool HasWholeWindow(const Sequence& sequence);
+  static bool HasWholeWindow(const Sequence& sequence, SnapshotKind kind);
   void Store(Sequence& sequence, SnapshotKind kind);
 
   PrefixCache cache_;

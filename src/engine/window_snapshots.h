@@ -21,8 +21,9 @@ enum class SnapshotKind : uint8_t {
 };
 
 struct WindowSnapshot {
-  PrefixNode* node = nullptr;  // the block that position end - 1 lies in
-  uint32_t end = 0;            // the window ends before this position
+  PrefixNode* node = nullptr;   // the block that position end - 1 lies in
+  uint32_t end = 0;             // the window ends before this position
+  uint32_t first_position = 0;  // from here to `end` a sequence can go on from it
   SnapshotKind kind = SnapshotKind::kOnTheWay;
   uint64_t last_used = 0;
   std::vector<std::byte> bytes = {};
