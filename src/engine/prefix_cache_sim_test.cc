@@ -140,13 +140,18 @@ TEST(PrefixCacheSimulation, GivesTheTokensOfAColdRunAcrossRestarts) {
   EXPECT_GT(num_windows, 30U);
 }
 
+EngineLoopOptions OneSequenceAtATime() {
+  EngineLoopOptions options;
+  options.scheduler = {
+      .context_max = 6000, .sequences_max = 1, .tokens_per_step_max = 256, .num_blocks = 100};
+  return options;
+}
+
 // A home's requests: each begins with the same description and says something else.
 TEST(PrefixCacheSimulation, ComputesACommonBeginningTwice) {
   FakeModelTrace trace;
   const Tokenizer tokenizer = MakeByteTokenizer();
-  EngineLoopOptions options;
-  options.scheduler = {
-      .context_max = 6000, .sequences_max = 1, .tokens_per_step_max = 256, .num_blocks = 100};
+  EngineLoopOptions options = OneSequenceAtATime();
   // A replay of the fake layers is short; as if it were not.
   options.scheduler.prefix_cache.branch_tokens_min = FakeLayers::kReplay;
   FakeModelOptions model{.num_blocks = 100, .num_rings = 1, .tokens_per_step_max = 256};
@@ -177,9 +182,7 @@ TEST(PrefixCacheSimulation, ComputesACommonBeginningTwice) {
 TEST(PrefixCacheSimulation, ComputesNothingOfAGrowingConversationTwice) {
   FakeModelTrace trace;
   const Tokenizer tokenizer = MakeByteTokenizer();
-  EngineLoopOptions options;
-  options.scheduler = {
-      .context_max = 6000, .sequences_max = 1, .tokens_per_step_max = 256, .num_blocks = 100};
+  const EngineLoopOptions options = OneSequenceAtATime();
   FakeModelOptions model{.num_blocks = 100, .num_rings = 1, .tokens_per_step_max = 256};
   EngineLoop engine(std::make_unique<FakeModelRunner>(std::move(model), trace), tokenizer, options);
   Random random(1);
