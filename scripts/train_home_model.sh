@@ -31,12 +31,12 @@ data tuning.bin --seed 2 --tokens 42500000 --bare 0.05 --tools-taken 0.06
 data held-out.bin --seed 1 --part held-out --conversations 1000
 
 # Sequences of 2,048 hold the largest homes and a conversation about them.
-steps="--length 2048 --batch-tokens 8192 --learning-rate 5e-3"
+steps=(--length 2048 --batch-tokens 8192 --learning-rate 5e-3)
 # All tokens first: what homes and requests look like is most of the text. Then the model's own tokens alone.
 train trunk pretrain --config src/train/configs/home.json --tokenizer "$out/tokenizer.json" --data "$out/training.bin" \
-  $steps --steps 1300 --decay-share 0
-train tuned sft --model "$out/trunk/model" --data "$out/tuning.bin" $steps --steps 5100 --warmup 10 --decay-share 0.8 --decay-shape linear
-train mtp mtp --model "$out/tuned/model" --heads 3 --data "$out/tuning.bin" $steps --steps 350 --warmup 20 --decay-share 0.6
+  "${steps[@]}" --steps 1300 --decay-share 0
+train tuned sft --model "$out/trunk/model" --data "$out/tuning.bin" "${steps[@]}" --steps 5100 --warmup 10 --decay-share 0.8 --decay-shape linear
+train mtp mtp --model "$out/tuned/model" --heads 3 --data "$out/tuning.bin" "${steps[@]}" --steps 350 --warmup 20 --decay-share 0.6
 
 build/mimo quantize "$out/mtp/model" assets/default-model.gguf --type q8_0
 "$trainer" evaluate --model "$out/mtp/model" --seed 2 --turns 2000

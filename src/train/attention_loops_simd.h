@@ -59,10 +59,6 @@ inline void Transpose(ConstRowMatrix x, int64_t rows, int64_t columns, RowMatrix
   }
 }
 
-// Floats from row to row of scratch matrices. A length is mostly a power of two, and rows that many pages
-// apart would share a few sets of the first-level cache.
-inline int64_t ScratchStride(const AttentionShape& shape) { return shape.length + kAttentionScratchPadding; }
-
 // Where the parts of one head stand.
 struct HeadViews {
   int64_t index;  // of the query head

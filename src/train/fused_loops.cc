@@ -22,8 +22,7 @@ std::span<const FusedLoops* const> SupportedFusedLoops() {
 }
 
 int64_t AttentionScratchFloats(const AttentionShape& shape) {
-  return (shape.length + kAttentionScratchPadding) *
-         (shape.head_dim + shape.v_head_dim + 2 * kAttentionQueryBlock);
+  return ScratchStride(shape) * (shape.head_dim + shape.v_head_dim + 2 * kAttentionQueryBlock);
 }
 
 const FusedLoops* FindFusedLoops() {

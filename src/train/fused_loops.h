@@ -12,7 +12,6 @@ namespace mimo {
 
 // Queries that attention works on together.
 constexpr int64_t kAttentionQueryBlock = 32;
-constexpr int64_t kAttentionScratchPadding = 16;
 
 // Which rows one key-value head's attention reads and writes. q, k and v of a token stand in one row of
 // `width` floats: q heads, k heads, v heads, k and q rotated, v scaled.
@@ -25,6 +24,10 @@ struct AttentionShape {
   int64_t v_head_dim = 0;
   int64_t window = 0;  // visible keys, the query's own included; 0 = all
 };
+
+// Floats from row to row of attention's scratch matrices. A length is mostly a power of two, and rows that
+// many pages apart would share a few sets of the first-level cache.
+inline int64_t ScratchStride(const AttentionShape& shape) { return shape.length + 16; }
 
 // One row of the batch.
 struct AttentionForwardArgs {
