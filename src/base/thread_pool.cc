@@ -23,6 +23,7 @@ inline void PauseCpu() {
 
 ThreadPool::ThreadPool(uint32_t num_threads) {
   if (num_threads == 0) num_threads = std::max(1U, std::thread::hardware_concurrency());
+  shares_ = std::vector<Share>(num_threads);
   workers_.reserve(num_threads - 1);
   for (uint32_t i = 1; i < num_threads; ++i) {
     workers_.emplace_back([this, i] { WorkerLoop(i); });
@@ -43,10 +44,12 @@ void ThreadPool::RunLoop(uint32_t num_tasks, TaskReference task) {
     return;
   }
   task_ = task;
-  num_tasks_ = num_tasks;
-  next_task_.store(0, std::memory_order_relaxed);
+  for (size_t i = 0; i < shares_.size(); ++i) {
+    shares_[i].next.store(static_cast<uint32_t>(i * num_tasks / shares_.size()), std::memory_order_relaxed);
+    shares_[i].end = static_cast<uint32_t>((i + 1) * num_tasks / shares_.size());
+  }
   workers_busy_.store(static_cast<uint32_t>(workers_.size()), std::memory_order_relaxed);
-  generation_.fetch_add(1);  // publishes the four lines above
+  generation_.fetch_add(1);  // publishes what is written above
   WakeSleepers();
   RunTasks(0);
   uint32_t spins = 0;
@@ -68,10 +71,14 @@ void ThreadPool::WakeSleepers() {
 }
 
 void ThreadPool::RunTasks(uint32_t thread_index) {
-  while (true) {
-    const uint32_t index = next_task_.fetch_add(1, std::memory_order_relaxed);
-    if (index >= num_tasks_) return;
-    task_.invoke(task_.callable, index, thread_index);
+  const auto num_shares = static_cast<uint32_t>(shares_.size());
+  for (uint32_t i = 0; i < num_shares; ++i) {
+    Share& share = shares_[(thread_index + i) % num_shares];
+    while (share.next.load(std::memory_order_relaxed) < share.end) {
+      const uint32_t index = share.next.fetch_add(1, std::memory_order_relaxed);
+      if (index >= share.end) break;
+      task_.invoke(task_.callable, index, thread_index);
+    }
   }
 }
 

@@ -24,9 +24,10 @@ class ThreadPool {
 
   uint32_t num_threads() const { return static_cast<uint32_t>(workers_.size()) + 1; }
 
-  // Calls task(index, thread_index) for each index in [0, num_tasks) and returns when all are done. Tasks are
-  // handed out one by one in ascending order. thread_index < num_threads() selects per-thread scratch memory.
-  // Never allocates. A task must not throw and must not start a loop of its own.
+  // Calls task(index, thread_index) for each index in [0, num_tasks) and returns when all are done. A thread
+  // takes a contiguous share, one by one in ascending order, so that tasks whose memory is contiguous read one
+  // stream, and then what is left of the others' shares. thread_index < num_threads() selects per-thread
+  // scratch memory. Never allocates. A task must not throw and must not start a loop of its own.
   template <typename Task>
   void ParallelFor(uint32_t num_tasks, const Task& task) {
     static_assert(std::is_invocable_v<const Task&, uint32_t, uint32_t>);
@@ -43,6 +44,12 @@ class ThreadPool {
     void (*invoke)(const void* callable, uint32_t index, uint32_t thread_index) = nullptr;
   };
 
+  // Tasks [next, end) are still to be handed out. On a cache line of its own.
+  struct alignas(64) Share {
+    std::atomic<uint32_t> next{0};
+    uint32_t end = 0;
+  };
+
   void RunLoop(uint32_t num_tasks, TaskReference task);
   void RunTasks(uint32_t thread_index);
   void WorkerLoop(uint32_t thread_index);
@@ -51,8 +58,7 @@ class ThreadPool {
 
   std::vector<std::thread> workers_;
   TaskReference task_;  // valid while a loop runs
-  uint32_t num_tasks_ = 0;
-  std::atomic<uint32_t> next_task_{0};
+  std::vector<Share> shares_;  // [num_threads()]
   std::atomic<uint32_t> workers_busy_{0};
   std::atomic<uint64_t> generation_{0};  // counts loops; a worker that sees it change joins the new loop
   std::atomic<uint32_t> num_sleeping_{0};
