@@ -212,13 +212,12 @@ struct PanelPlace {
 };
 
 // Unpacking leaves a processor little room to look ahead by itself, so every block asks for the one that lies
-// so many bytes on; panels follow one another, so that is mostly a block of the next panels.
-constexpr size_t kPanelBytesAhead = 8192;
-
+// a page further on; panels follow one another. Past the second-level cache (the 0): weights pass once.
 template <typename Type>
 [[gnu::always_inline]] inline void AskAhead(const PanelBlock& block) {
-  const std::byte* const ahead = block.lead + kPanelBytesAhead;
-  for (uint32_t at = 0; at < PanelBlockBytes(Type::kType); at += 64) __builtin_prefetch(ahead + at);
+  constexpr size_t kBytesAhead = 4096;
+  const std::byte* const ahead = block.lead + kBytesAhead;
+  for (uint32_t at = 0; at < PanelBlockBytes(Type::kType); at += 64) __builtin_prefetch(ahead + at, 0, 0);
 }
 
 // The panel that begins at `row`, and kTokens tokens from `token` on.
