@@ -13,6 +13,7 @@
 #include "kernels/kernels.h"
 #include "kernels/panel_types.h"
 #include "kernels/quantized_row.h"
+#include "kernels/unrolled.h"
 
 namespace mimo {
 namespace {
@@ -149,10 +150,10 @@ void MultiplyBlock(const PanelBlock& block, const QuantizedRow* x, uint32_t b, W
 template <uint32_t kTokens>
 void AddProducts(Float16 scale, const Word16 (&products)[kTokens], const QuantizedRow* x, uint32_t b,
                  Float16 (&sums)[kTokens]) {
-  for (uint32_t t = 0; t < kTokens; ++t) {
+  Unrolled<kTokens>([&](auto t) {
     const Float16 factor = Simd::Multiply(scale, Simd::Broadcast(x[t].scales[b]));
     sums[t] = Simd::MultiplyAdd(factor, Integers::ToFloat(products[t]), sums[t]);
-  }
+  });
 }
 
 // Adds the part that the minimums of block `b` have in the sums. load_pair(i) gives those of a pair of
@@ -160,7 +161,7 @@ void AddProducts(Float16 scale, const Word16 (&products)[kTokens], const Quantiz
 template <typename Type, uint32_t kTokens, typename LoadPair>
 void AddMinimums(Float16 minimum, const LoadPair& load_pair, const QuantizedRow* x, uint32_t b,
                  Float16 (&sums)[kTokens]) {
-  for (uint32_t t = 0; t < kTokens; ++t) {
+  Unrolled<kTokens>([&](auto t) {
     if constexpr (Type::kHasSubScales) {
       const Word16 sum = MinimumSum<Type>(x[t], b, load_pair);
       const Float16 factor = Simd::Multiply(minimum, Simd::Broadcast(-x[t].scales[b]));
@@ -170,7 +171,7 @@ void AddMinimums(Float16 minimum, const LoadPair& load_pair, const QuantizedRow*
       const Float16 sum = Simd::Broadcast(static_cast<float>(x[t].sums_32[b]));
       sums[t] = Simd::MultiplyAdd(factor, sum, sums[t]);
     }
-  }
+  });
 }
 
 template <typename Type, uint32_t kTokens>
@@ -289,7 +290,7 @@ Word16 Correction(const UnpackedPanel& panel, uint32_t b) {
 }
 
 template <typename Type>
-void UnpackBlock(const PanelBlock& block, uint32_t b, const UnpackedPanel& panel) {
+void UnpackBlock(const PanelBlock& block, uint32_t b, UnpackedPanel panel) {
 #pragma GCC unroll 8
   for (uint32_t group = 0; group < Type::kGroups; ++group) {
 #pragma GCC unroll 8
@@ -329,25 +330,24 @@ template <typename Type, uint32_t kPanels, uint32_t kTokens, typename Set = Inte
 [[gnu::always_inline]] inline void MultiplySubBlock(const UnpackedPanel* panels, const QuantizedRow* x,
                                                     size_t sub_block,
                                                     StepSum<Type> (&sums)[kPanels][kTokens]) {
-#pragma GCC unroll 8
-  for (uint32_t word = 0; word < Type::kSubColumns / 4; ++word) {
+  Unrolled<Type::kSubColumns / 4>([&](auto word) __attribute__((always_inline)) {
     const size_t column = sub_block * Type::kSubColumns + word * 4;
     Word16 codes[kPanels];
-    for (uint32_t p = 0; p < kPanels; ++p) codes[p] = Set::Load(panels[p].codes + column * kPanelRows);
+    Unrolled<kPanels>([&](auto p) { codes[p] = Set::Load(panels[p].codes + column * kPanelRows); });
     if constexpr (kInvertsBits<Type>) {
       static_assert(kPanels == 1);
       const auto [magnitudes, negative] = Set::SplitWideBytes(codes[0]);
-      for (uint32_t t = 0; t < kTokens; ++t) {
+      Unrolled<kTokens>([&](auto t) {
         const Word16 inverted = Set::Invert(BroadcastWord(x[t].codes + column), negative);
         sums[0][t].sum = Set::DotBytes(sums[0][t].sum, magnitudes, inverted);
-      }
+      });
     } else {
-      for (uint32_t t = 0; t < kTokens; ++t) {
+      Unrolled<kTokens>([&](auto t) {
         const Word16 word_of_x = BroadcastWord(x[t].codes + column);
-        for (uint32_t p = 0; p < kPanels; ++p) sums[p][t].Add(word, codes[p], word_of_x);
-      }
+        Unrolled<kPanels>([&](auto p) { sums[p][t].Add(word, codes[p], word_of_x); });
+      });
     }
-  }
+  });
 }
 
 // The same as MultiplyBlock, of each panel.
@@ -356,23 +356,24 @@ template <typename Type, uint32_t kPanels, uint32_t kTokens>
                                                          uint32_t b, Word16 (&products)[kPanels][kTokens]) {
   const Word16 correction =
       kInvertsBits<Type> ? Integers::Load(panels[0].minimums + b * kPanelRows) : Integers::Zero();
+  Unrolled<kTokens>([&](auto t) { Unrolled<kPanels>([&](auto p) { products[p][t] = correction; }); });
   for (uint32_t i = 0; i < kSubBlocks<Type>; ++i) {
     const size_t sub_block = b * kSubBlocks<Type> + i;
     StepSum<Type> sums[kPanels][kTokens];
-    for (uint32_t t = 0; t < kTokens; ++t) {
+    Unrolled<kTokens>([&](auto t) {
       const Word16 start = StartOfSum<Type>(x[t], sub_block);
-      for (uint32_t p = 0; p < kPanels; ++p) sums[p][t].sum = start;
-    }
+      Unrolled<kPanels>([&](auto p) { sums[p][t].sum = start; });
+    });
     MultiplySubBlock<Type, kPanels, kTokens>(panels, x, sub_block, sums);
-    for (uint32_t p = 0; p < kPanels; ++p) {
-      for (uint32_t t = 0; t < kTokens; ++t) {
+    Unrolled<kPanels>([&](auto p) {
+      const Word16 scale = Type::kHasSubScales ? Integers::Load(panels[p].sub_scales + sub_block * 64)
+                                               : Integers::Zero();
+      Unrolled<kTokens>([&](auto t) {
         Word16 sum = sums[p][t].sum;
-        if constexpr (Type::kHasSubScales) {
-          sum = Integers::Multiply(sum, Integers::Load(panels[p].sub_scales + sub_block * 64));
-        }
-        products[p][t] = Integers::Add(i == 0 ? correction : products[p][t], sum);
-      }
-    }
+        if constexpr (Type::kHasSubScales) sum = Integers::Multiply(sum, scale);
+        products[p][t] = Integers::Add(products[p][t], sum);
+      });
+    });
   }
 }
 
@@ -381,13 +382,11 @@ template <typename Type, uint32_t kPanels, uint32_t kTokens>
 void MultiplyUnpacked(const MatMulArgs& args, const UnpackedPanel* panels, uint32_t row, uint32_t token) {
   const QuantizedRow* const x = args.quantized_rows + token;
   Float16 sums[kPanels][kTokens];
-  for (auto& of_panel : sums) {
-    for (Float16& sum : of_panel) sum = Simd::Zero();
-  }
+  Unrolled<kPanels>([&](auto p) { Unrolled<kTokens>([&](auto t) { sums[p][t] = Simd::Zero(); }); });
   for (uint32_t b = 0; b < args.weights->cols / Type::kBlockColumns; ++b) {
     Word16 products[kPanels][kTokens];
     MultiplyUnpackedBlock<Type, kPanels, kTokens>(panels, x, b, products);
-    for (uint32_t p = 0; p < kPanels; ++p) {
+    Unrolled<kPanels>([&](auto p) {
       const UnpackedPanel& panel = panels[p];
       AddProducts<kTokens>(Simd::Load(panel.scales + b * kPanelRows), products[p], x, b, sums[p]);
       if constexpr (Type::kHasMinimum) {
@@ -396,7 +395,7 @@ void MultiplyUnpacked(const MatMulArgs& args, const UnpackedPanel* panels, uint3
         const Float16 minimum = Simd::Load(panel.minimums + b * kPanelRows);
         AddMinimums<Type, kTokens>(minimum, load_pair, x, b, sums[p]);
       }
-    }
+    });
   }
   for (uint32_t p = 0; p < kPanels && row + p * kPanelRows < args.row_end; ++p) {
     StoreSums(args, row + p * kPanelRows, token, sums[p]);

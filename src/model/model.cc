@@ -212,18 +212,21 @@ Result<Model> Model::Create(const Checkpoint& checkpoint, const ModelOptions& op
   }
   if (options.tokens_per_step_max == 0) return InvalidArgument("tokens_per_step_max must be at least 1");
   MIMO_ASSIGN_OR_RETURN(ModelWeights weights, BindModelWeights(checkpoint));
-  const uint64_t packed_bytes = PackedWeights::BytesFor(weights);
-  const bool fits = packed_bytes <= options.packed_bytes_max;
-  if (kernels->reads_panels && !fits) {
+  const auto fits = [&](PackedPart part) {
+    return PackedWeights::BytesFor(weights, part) <= options.packed_bytes_max;
+  };
+  const bool panels_fit = fits(PackedPart::kPanels);
+  const PackedPart part = fits(PackedPart::kAll) ? PackedPart::kAll : PackedPart::kPanels;
+  if (kernels->reads_panels && !panels_fit) {
     LogWarning(
         "the weights are read as they are stored, which is slow: to rearrange them takes {:.1f} GB of memory",
-        static_cast<double>(packed_bytes) * 1e-9);
+        static_cast<double>(PackedWeights::BytesFor(weights, PackedPart::kPanels)) * 1e-9);
   }
-  const bool is_packed = kernels->reads_panels && fits && options.observer == nullptr;
+  const bool is_packed = kernels->reads_panels && panels_fit && options.observer == nullptr;
   auto impl = std::make_unique<Impl>(checkpoint, std::move(weights), options);
   impl->is_packed = is_packed;
   if (is_packed) {
-    MIMO_ASSIGN_OR_RETURN(impl->packed, PackedWeights::Pack(checkpoint, impl->pool, &impl->weights));
+    MIMO_ASSIGN_OR_RETURN(impl->packed, PackedWeights::Pack(checkpoint, part, impl->pool, &impl->weights));
   }
   ForwardStep& step = impl->step;
   step.config = &impl->config;

@@ -2,6 +2,8 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
+#include <cstring>
 #include <utility>
 #include <vector>
 
@@ -11,38 +13,59 @@
 namespace mimo {
 namespace {
 
+// Whole cache lines.
 size_t PackedBytes(const MatrixView& matrix) {
-  return NumPanels(matrix.rows) * PanelBytes(matrix.type, matrix.cols);
+  const size_t bytes = HasPanels(matrix.type) ? NumPanels(matrix.rows) * PanelBytes(matrix.type, matrix.cols)
+                                              : matrix.rows * matrix.row_bytes;
+  return (bytes + 63) / 64 * 64;
 }
 
-void AddIfPacked(MatrixView& matrix, std::vector<MatrixView*>* packed) {
-  if (matrix.rows > 0 && HasPanels(matrix.type)) packed->push_back(&matrix);
-}
+// Collects the matrices that are multiplied, of one part. The embedding is only looked up.
+class MatrixList {
+ public:
+  explicit MatrixList(PackedPart part) : part_(part) {}
 
-void AddMlp(MlpWeights& mlp, std::vector<MatrixView*>* packed) {
-  AddIfPacked(mlp.gate_proj, packed);
-  AddIfPacked(mlp.up_proj, packed);
-  AddIfPacked(mlp.down_proj, packed);
-}
-
-void AddLayer(LayerWeights& layer, std::vector<MatrixView*>* packed) {
-  for (QkvProjection::Part& part : layer.attention.qkv.parts) AddIfPacked(part.matrix, packed);
-  AddIfPacked(layer.attention.o_proj, packed);
-  AddMlp(layer.mlp, packed);
-  AddIfPacked(layer.moe.router, packed);
-  for (MlpWeights& expert : layer.moe.experts) AddMlp(expert, packed);
-}
-
-// Every matrix that is multiplied and has panels. The embedding is only looked up.
-std::vector<MatrixView*> PackedMatrices(ModelWeights& weights) {
-  std::vector<MatrixView*> packed;
-  for (LayerWeights& layer : weights.layers) AddLayer(layer, &packed);
-  for (MtpWeights& mtp : weights.mtp_layers) {
-    AddIfPacked(mtp.eh_proj, &packed);
-    AddLayer(mtp.layer, &packed);
+  void AddModel(ModelWeights& weights) {
+    for (LayerWeights& layer : weights.layers) AddLayer(layer);
+    for (MtpWeights& mtp : weights.mtp_layers) {
+      Add(mtp.eh_proj);
+      AddLayer(mtp.layer);
+    }
+    Add(weights.lm_head);
   }
-  AddIfPacked(weights.lm_head, &packed);
-  return packed;
+  const std::vector<MatrixView*>& matrices() const { return matrices_; }
+
+ private:
+  void Add(MatrixView& matrix) {
+    if (matrix.rows == 0) return;
+    if (part_ == PackedPart::kAll || HasPanels(matrix.type)) matrices_.push_back(&matrix);
+  }
+  void AddMlp(MlpWeights& mlp) {
+    Add(mlp.gate_proj);
+    Add(mlp.up_proj);
+    Add(mlp.down_proj);
+  }
+  void AddLayer(LayerWeights& layer) {
+    for (QkvProjection::Part& part : layer.attention.qkv.parts) Add(part.matrix);
+    Add(layer.attention.o_proj);
+    AddMlp(layer.mlp);
+    Add(layer.moe.router);
+    for (MlpWeights& expert : layer.moe.experts) AddMlp(expert);
+  }
+
+  const PackedPart part_;
+  std::vector<MatrixView*> matrices_;
+};
+
+// Writes rows [first_row, first_row + kPanelRows) to where they belong in `packed`.
+void PackRows(const MatrixView& rows, uint32_t first_row, const MatrixView& packed, std::byte* memory) {
+  if (packed.layout == WeightLayout::kPanels) {
+    PackPanel(rows, first_row, memory + first_row / kPanelRows * packed.row_bytes);
+  } else {
+    const size_t begin = first_row * rows.row_bytes;
+    const uint32_t count = std::min(kPanelRows, rows.rows - first_row);
+    std::memcpy(memory + begin, rows.data + begin, count * rows.row_bytes);
+  }
 }
 
 }  // namespace
@@ -60,19 +83,18 @@ PackedWeights& PackedWeights::operator=(PackedWeights&& other) noexcept {
   return *this;
 }
 
-uint64_t PackedWeights::BytesFor(const ModelWeights& weights) {
+uint64_t PackedWeights::BytesFor(const ModelWeights& weights, PackedPart part) {
+  MatrixList list(part);
+  list.AddModel(const_cast<ModelWeights&>(weights));  // the views are only read
   uint64_t bytes = 0;
-  // The views are only read.
-  for (const MatrixView* const matrix : PackedMatrices(const_cast<ModelWeights&>(weights))) {
-    bytes += PackedBytes(*matrix);
-  }
+  for (const MatrixView* const matrix : list.matrices()) bytes += PackedBytes(*matrix);
   return bytes;
 }
 
-Result<PackedWeights> PackedWeights::Pack(const Checkpoint& checkpoint, ThreadPool& pool,
+Result<PackedWeights> PackedWeights::Pack(const Checkpoint& checkpoint, PackedPart part, ThreadPool& pool,
                                           ModelWeights* weights) {
   PackedWeights result;
-  const size_t size = BytesFor(*weights);
+  const size_t size = BytesFor(*weights, part);
   if (size == 0) return result;
   void* const memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return ResourceExhausted("no memory for {} bytes of weights", size);
@@ -81,15 +103,20 @@ Result<PackedWeights> PackedWeights::Pack(const Checkpoint& checkpoint, ThreadPo
   static_cast<void>(madvise(memory, size, MADV_HUGEPAGE));
   std::byte* next = result.memory_;
   ProgressBar progress("arranging", size);
-  for (MatrixView* const matrix : PackedMatrices(*weights)) {
+  MatrixList list(part);
+  list.AddModel(*weights);
+  for (MatrixView* const matrix : list.matrices()) {
     const MatrixView rows = *matrix;
-    const MatrixView panels = PanelView(rows, next);
+    if (HasPanels(rows.type)) {
+      *matrix = PanelView(rows, next);
+    } else {
+      matrix->data = next;
+    }
     pool.ParallelFor(NumPanels(rows.rows), [&](uint32_t index, uint32_t) {
-      PackPanel(rows, index * kPanelRows, next + index * panels.row_bytes);
+      PackRows(rows, index * kPanelRows, *matrix, next);
     });
     next += PackedBytes(rows);
     progress.Advance(PackedBytes(rows));
-    *matrix = panels;
     checkpoint.ReleaseMemory({rows.data, rows.rows * rows.row_bytes});
   }
   return result;
