@@ -13,6 +13,7 @@
 #include "kernels/kernels.h"
 #include "kernels/panel_types.h"
 #include "kernels/quantized_row.h"
+#include "kernels/token_tiles.h"
 #include "kernels/unrolled.h"
 
 namespace mimo {
@@ -290,13 +291,13 @@ Word16 Correction(const UnpackedPanel& panel, uint32_t b) {
 }
 
 template <typename Type>
-void UnpackBlock(const PanelBlock& block, uint32_t b, UnpackedPanel panel) {
+void UnpackBlock(const PanelBlock block, uint32_t b, const UnpackedPanel& panel) {
+  std::byte* const out = panel.codes + size_t{b} * Type::kBlockColumns * kPanelRows;
 #pragma GCC unroll 8
   for (uint32_t group = 0; group < Type::kGroups; ++group) {
 #pragma GCC unroll 8
     for (uint32_t step = 0; step < Type::kSteps; ++step) {
       const TwoCodes codes = Type::Codes(block, group, step);
-      std::byte* const out = panel.codes + size_t{b} * Type::kBlockColumns * kPanelRows;
       Integers::Store(out + Type::Column(group, step, 0) * kPanelRows, codes.first);
       Integers::Store(out + Type::Column(group, step, 1) * kPanelRows, codes.second);
     }
@@ -402,21 +403,20 @@ void MultiplyUnpacked(const MatMulArgs& args, const UnpackedPanel* panels, uint3
   }
 }
 
-// As DecodeTokens.
-template <typename Type, uint32_t kPanels, uint32_t kTokens>
-void MultiplyTokens(const MatMulArgs& args, const UnpackedPanel* panels, uint32_t row, uint32_t token) {
-  for (; token + kTokens <= args.num_tokens; token += kTokens) {
-    MultiplyUnpacked<Type, kPanels, kTokens>(args, panels, row, token);
-  }
-  if constexpr (kTokens > 1) {
-    if (token < args.num_tokens) MultiplyTokens<Type, kPanels, kTokens / 2>(args, panels, row, token);
-  }
-}
-
 template <typename Type>
 void UnpackPanel(const MatMulArgs& args, uint32_t row, const UnpackedPanel& unpacked) {
   const PanelPlace panel(*args.weights, row);
   for (uint32_t b = 0; b < panel.num_blocks; ++b) UnpackBlock<Type>(panel.Block<Type>(b), b, unpacked);
+}
+
+// While `count` tokens from `token` on are multiplied, memory has nothing to do but to bring their share of the
+// panels that are unpacked next: mostly those that follow.
+template <uint32_t kPanels>
+void AskForNextPanels(const MatMulArgs& args, uint32_t row, uint32_t token, uint32_t count) {
+  const size_t bytes = kPanels * args.weights->row_bytes;
+  const std::byte* const next = args.weights->data + (row / kPanelRows + kPanels) * args.weights->row_bytes;
+  const size_t end = bytes * (token + count) / args.num_tokens;
+  for (size_t at = bytes * token / args.num_tokens; at < end; at += 64) __builtin_prefetch(next + at, 0, 2);
 }
 
 // All rows, unpacked on the way. A last panel without a neighbour is its own.
@@ -432,7 +432,10 @@ void MultiplyManyTokens(const MatMulArgs& args) {
     UnpackPanel<Type>(args, row, first);
     if (has_next) UnpackPanel<Type>(args, row + kPanelRows, second);
     const UnpackedPanel panels[] = {first, second};
-    MultiplyTokens<Type, kPanels, Integers::kUnpackedTokensTogether>(args, panels, row, 0);
+    ForTokens<Integers::kUnpackedTokensTogether>(0, args.num_tokens, [&](auto count, uint32_t token) {
+      AskForNextPanels<kPanels>(args, row, token, count);
+      MultiplyUnpacked<Type, kPanels, decltype(count)::value>(args, panels, row, token);
+    });
   }
 }
 
