@@ -25,8 +25,8 @@ class ThreadPool {
   uint32_t num_threads() const { return static_cast<uint32_t>(workers_.size()) + 1; }
 
   // Calls task(index, thread_index) for each index in [0, num_tasks) and returns when all are done. A thread
-  // takes a contiguous share, one by one in ascending order, so that tasks whose memory is contiguous read one
-  // stream, and then what is left of the others' shares. thread_index < num_threads() selects per-thread
+  // takes a contiguous share, one by one in ascending order, so that tasks whose memory is contiguous read
+  // one stream, and then what is left of the others' shares. thread_index < num_threads() selects per-thread
   // scratch memory. Never allocates. A task must not throw and must not start a loop of its own.
   template <typename Task>
   void ParallelFor(uint32_t num_tasks, const Task& task) {
@@ -57,7 +57,7 @@ class ThreadPool {
   void WakeSleepers();
 
   std::vector<std::thread> workers_;
-  TaskReference task_;  // valid while a loop runs
+  TaskReference task_;         // valid while a loop runs
   std::vector<Share> shares_;  // [num_threads()]
   std::atomic<uint32_t> workers_busy_{0};
   std::atomic<uint64_t> generation_{0};  // counts loops; a worker that sees it change joins the new loop

@@ -98,52 +98,51 @@ template <typename Type, uint32_t kTokens>
                                                  const QuantizedRow* x, uint32_t b,
                                                  GroupSums<Type, kTokens>& sums) {
   const size_t column = size_t{b} * Type::kBlockColumns;
-  for (uint32_t t = 0; t < kTokens; ++t) {
+  Unrolled<kTokens>([&](auto t) MIMO_ALWAYS_INLINE {
     sums.first[t].sum = StartOfSum<Type>(x[t], (column + Type::Column(group, 0, 0)) / Type::kSubColumns);
     sums.second[t].sum =
         kOneSubBlock<Type> ? Integers::Zero()
                            : StartOfSum<Type>(x[t], (column + Type::Column(group, 0, 1)) / Type::kSubColumns);
-  }
-#pragma GCC unroll 8
-  for (uint32_t step = 0; step < Type::kSteps; ++step) {
+  });
+  Unrolled<Type::kSteps>([&](auto step) MIMO_ALWAYS_INLINE {
     const TwoCodes codes = Type::Codes(block, group, step);
-    for (uint32_t t = 0; t < kTokens; ++t) {
+    Unrolled<kTokens>([&](auto t) MIMO_ALWAYS_INLINE {
       const int8_t* const values = x[t].codes + column;
       sums.first[t].Add(step, codes.first, BroadcastWord(values + Type::Column(group, step, 0)));
       sums.second[t].Add(step, codes.second, BroadcastWord(values + Type::Column(group, step, 1)));
-    }
-  }
+    });
+  });
   if constexpr (kOneSubBlock<Type>) {
-    for (uint32_t t = 0; t < kTokens; ++t) {
+    Unrolled<kTokens>([&](auto t) MIMO_ALWAYS_INLINE {
       sums.first[t].sum = Integers::Add(sums.first[t].sum, sums.second[t].sum);
-    }
+    });
   }
 }
 
 // products[t] = sum over the sub-blocks of scale * (code - offset) * x's code.
 template <typename Type, uint32_t kTokens>
-void MultiplyBlock(const PanelBlock& block, const QuantizedRow* x, uint32_t b, Word16 (&products)[kTokens]) {
+[[gnu::always_inline]] inline void MultiplyBlock(const PanelBlock& block, const QuantizedRow* x, uint32_t b,
+                                                 Word16 (&products)[kTokens]) {
   if constexpr (!Type::kHasSubScales) {
     GroupSums<Type, kTokens> sums;
     MultiplyGroup<Type, kTokens>(block, 0, x, b, sums);
-    for (uint32_t t = 0; t < kTokens; ++t) products[t] = sums.first[t].sum;
+    Unrolled<kTokens>([&](auto t) MIMO_ALWAYS_INLINE { products[t] = sums.first[t].sum; });
   } else {
-    for (Word16& product : products) product = Integers::Zero();
+    Unrolled<kTokens>([&](auto t) MIMO_ALWAYS_INLINE { products[t] = Integers::Zero(); });
     Word16 scales[kSubBlocks<Type>];
     Type::SubScales(block, scales);
-#pragma GCC unroll 8
-    for (uint32_t group = 0; group < Type::kGroups; ++group) {
+    Unrolled<Type::kGroups>([&](auto group) MIMO_ALWAYS_INLINE {
       const Word16 first_scale = scales[Type::Column(group, 0, 0) / Type::kSubColumns];
       const Word16 second_scale = scales[Type::Column(group, 0, 1) / Type::kSubColumns];
       GroupSums<Type, kTokens> sums;
       MultiplyGroup<Type, kTokens>(block, group, x, b, sums);
-      for (uint32_t t = 0; t < kTokens; ++t) {
+      Unrolled<kTokens>([&](auto t) MIMO_ALWAYS_INLINE {
         products[t] = Integers::Add(products[t], Integers::Multiply(sums.first[t].sum, first_scale));
         if constexpr (!kOneSubBlock<Type>) {
           products[t] = Integers::Add(products[t], Integers::Multiply(sums.second[t].sum, second_scale));
         }
-      }
-    }
+      });
+    });
   }
 }
 
@@ -151,7 +150,7 @@ void MultiplyBlock(const PanelBlock& block, const QuantizedRow* x, uint32_t b, W
 template <uint32_t kTokens>
 void AddProducts(Float16 scale, const Word16 (&products)[kTokens], const QuantizedRow* x, uint32_t b,
                  Float16 (&sums)[kTokens]) {
-  Unrolled<kTokens>([&](auto t) {
+  Unrolled<kTokens>([&](auto t) MIMO_ALWAYS_INLINE {
     const Float16 factor = Simd::Multiply(scale, Simd::Broadcast(x[t].scales[b]));
     sums[t] = Simd::MultiplyAdd(factor, Integers::ToFloat(products[t]), sums[t]);
   });
@@ -162,7 +161,7 @@ void AddProducts(Float16 scale, const Word16 (&products)[kTokens], const Quantiz
 template <typename Type, uint32_t kTokens, typename LoadPair>
 void AddMinimums(Float16 minimum, const LoadPair& load_pair, const QuantizedRow* x, uint32_t b,
                  Float16 (&sums)[kTokens]) {
-  Unrolled<kTokens>([&](auto t) {
+  Unrolled<kTokens>([&](auto t) MIMO_ALWAYS_INLINE {
     if constexpr (Type::kHasSubScales) {
       const Word16 sum = MinimumSum<Type>(x[t], b, load_pair);
       const Float16 factor = Simd::Multiply(minimum, Simd::Broadcast(-x[t].scales[b]));
@@ -228,7 +227,7 @@ void DecodePanel(const MatMulArgs& args, uint32_t row, uint32_t token) {
   const PanelPlace panel(*args.weights, row);
   const QuantizedRow* const x = args.quantized_rows + token;
   Float16 sums[kTokens];
-  for (Float16& sum : sums) sum = Simd::Zero();
+  Unrolled<kTokens>([&](auto t) MIMO_ALWAYS_INLINE { sums[t] = Simd::Zero(); });
   for (uint32_t b = 0; b < panel.num_blocks; ++b) {
     const PanelBlock block = panel.Block<Type>(b);
     AskAhead<Type>(block);
@@ -331,21 +330,22 @@ template <typename Type, uint32_t kPanels, uint32_t kTokens, typename Set = Inte
 [[gnu::always_inline]] inline void MultiplySubBlock(const UnpackedPanel* panels, const QuantizedRow* x,
                                                     size_t sub_block,
                                                     StepSum<Type> (&sums)[kPanels][kTokens]) {
-  Unrolled<Type::kSubColumns / 4>([&](auto word) __attribute__((always_inline)) {
+  Unrolled<Type::kSubColumns / 4>([&](auto word) MIMO_ALWAYS_INLINE {
     const size_t column = sub_block * Type::kSubColumns + word * 4;
     Word16 codes[kPanels];
-    Unrolled<kPanels>([&](auto p) { codes[p] = Set::Load(panels[p].codes + column * kPanelRows); });
+    Unrolled<kPanels>(
+        [&](auto p) MIMO_ALWAYS_INLINE { codes[p] = Set::Load(panels[p].codes + column * kPanelRows); });
     if constexpr (kInvertsBits<Type>) {
       static_assert(kPanels == 1);
       const auto [magnitudes, negative] = Set::SplitWideBytes(codes[0]);
-      Unrolled<kTokens>([&](auto t) {
+      Unrolled<kTokens>([&](auto t) MIMO_ALWAYS_INLINE {
         const Word16 inverted = Set::Invert(BroadcastWord(x[t].codes + column), negative);
         sums[0][t].sum = Set::DotBytes(sums[0][t].sum, magnitudes, inverted);
       });
     } else {
-      Unrolled<kTokens>([&](auto t) {
+      Unrolled<kTokens>([&](auto t) MIMO_ALWAYS_INLINE {
         const Word16 word_of_x = BroadcastWord(x[t].codes + column);
-        Unrolled<kPanels>([&](auto p) { sums[p][t].Add(word, codes[p], word_of_x); });
+        Unrolled<kPanels>([&](auto p) MIMO_ALWAYS_INLINE { sums[p][t].Add(word, codes[p], word_of_x); });
       });
     }
   });
@@ -357,19 +357,21 @@ template <typename Type, uint32_t kPanels, uint32_t kTokens>
                                                          uint32_t b, Word16 (&products)[kPanels][kTokens]) {
   const Word16 correction =
       kInvertsBits<Type> ? Integers::Load(panels[0].minimums + b * kPanelRows) : Integers::Zero();
-  Unrolled<kTokens>([&](auto t) { Unrolled<kPanels>([&](auto p) { products[p][t] = correction; }); });
+  Unrolled<kTokens>([&](auto t) MIMO_ALWAYS_INLINE {
+    Unrolled<kPanels>([&](auto p) MIMO_ALWAYS_INLINE { products[p][t] = correction; });
+  });
   for (uint32_t i = 0; i < kSubBlocks<Type>; ++i) {
     const size_t sub_block = b * kSubBlocks<Type> + i;
     StepSum<Type> sums[kPanels][kTokens];
-    Unrolled<kTokens>([&](auto t) {
+    Unrolled<kTokens>([&](auto t) MIMO_ALWAYS_INLINE {
       const Word16 start = StartOfSum<Type>(x[t], sub_block);
-      Unrolled<kPanels>([&](auto p) { sums[p][t].sum = start; });
+      Unrolled<kPanels>([&](auto p) MIMO_ALWAYS_INLINE { sums[p][t].sum = start; });
     });
     MultiplySubBlock<Type, kPanels, kTokens>(panels, x, sub_block, sums);
-    Unrolled<kPanels>([&](auto p) {
-      const Word16 scale = Type::kHasSubScales ? Integers::Load(panels[p].sub_scales + sub_block * 64)
-                                               : Integers::Zero();
-      Unrolled<kTokens>([&](auto t) {
+    Unrolled<kPanels>([&](auto p) MIMO_ALWAYS_INLINE {
+      const Word16 scale =
+          Type::kHasSubScales ? Integers::Load(panels[p].sub_scales + sub_block * 64) : Integers::Zero();
+      Unrolled<kTokens>([&](auto t) MIMO_ALWAYS_INLINE {
         Word16 sum = sums[p][t].sum;
         if constexpr (Type::kHasSubScales) sum = Integers::Multiply(sum, scale);
         products[p][t] = Integers::Add(products[p][t], sum);
@@ -383,11 +385,13 @@ template <typename Type, uint32_t kPanels, uint32_t kTokens>
 void MultiplyUnpacked(const MatMulArgs& args, const UnpackedPanel* panels, uint32_t row, uint32_t token) {
   const QuantizedRow* const x = args.quantized_rows + token;
   Float16 sums[kPanels][kTokens];
-  Unrolled<kPanels>([&](auto p) { Unrolled<kTokens>([&](auto t) { sums[p][t] = Simd::Zero(); }); });
+  Unrolled<kPanels>([&](auto p) MIMO_ALWAYS_INLINE {
+    Unrolled<kTokens>([&](auto t) MIMO_ALWAYS_INLINE { sums[p][t] = Simd::Zero(); });
+  });
   for (uint32_t b = 0; b < args.weights->cols / Type::kBlockColumns; ++b) {
     Word16 products[kPanels][kTokens];
     MultiplyUnpackedBlock<Type, kPanels, kTokens>(panels, x, b, products);
-    Unrolled<kPanels>([&](auto p) {
+    Unrolled<kPanels>([&](auto p) MIMO_ALWAYS_INLINE {
       const UnpackedPanel& panel = panels[p];
       AddProducts<kTokens>(Simd::Load(panel.scales + b * kPanelRows), products[p], x, b, sums[p]);
       if constexpr (Type::kHasMinimum) {
@@ -409,8 +413,8 @@ void UnpackPanel(const MatMulArgs& args, uint32_t row, const UnpackedPanel& unpa
   for (uint32_t b = 0; b < panel.num_blocks; ++b) UnpackBlock<Type>(panel.Block<Type>(b), b, unpacked);
 }
 
-// While `count` tokens from `token` on are multiplied, memory has nothing to do but to bring their share of the
-// panels that are unpacked next: mostly those that follow.
+// While `count` tokens from `token` on are multiplied, memory has nothing to do but to bring their share of
+// the panels that are unpacked next: mostly those that follow.
 template <uint32_t kPanels>
 void AskForNextPanels(const MatMulArgs& args, uint32_t row, uint32_t token, uint32_t count) {
   const size_t bytes = kPanels * args.weights->row_bytes;

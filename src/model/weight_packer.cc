@@ -112,9 +112,8 @@ Result<PackedWeights> PackedWeights::Pack(const Checkpoint& checkpoint, PackedPa
     } else {
       matrix->data = next;
     }
-    pool.ParallelFor(NumPanels(rows.rows), [&](uint32_t index, uint32_t) {
-      PackRows(rows, index * kPanelRows, *matrix, next);
-    });
+    pool.ParallelFor(NumPanels(rows.rows),
+                     [&](uint32_t index, uint32_t) { PackRows(rows, index * kPanelRows, *matrix, next); });
     next += PackedBytes(rows);
     progress.Advance(PackedBytes(rows));
     checkpoint.ReleaseMemory({rows.data, rows.rows * rows.row_bytes});
