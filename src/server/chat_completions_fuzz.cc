@@ -48,7 +48,7 @@ ServedModel MakeModel() {
   Result<Tokenizer> tokenizer = Tokenizer::Create(std::move(data));
   MIMO_CHECK(tokenizer.has_value());
   ServedModel model;
-  model.id = "m";
+  model.id = std::string("m");  // GCC 12 warns of an overlap when it is assigned as it stands
   model.aliases = {{.name = "a-*", .defaults = {.thinking = true}}};
   model.tokenizer = std::make_unique<Tokenizer>(std::move(*tokenizer));
   model.tool_call_openers = ToolCallOpeners(*model.tokenizer);
