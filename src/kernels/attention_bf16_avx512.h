@@ -36,15 +36,14 @@ void ScoreBf16Keys(const Bf16* q, const Bf16* const* keys, uint32_t count, const
   constexpr uint32_t kKeys = kSumsAtOnce / kRows;
   const Bf16* k[kKeys];
   Float16 sums[kSumsAtOnce];
-  Unroll<kKeys>([&](auto i)
-                    __attribute__((always_inline)) { k[i] = keys[std::min<uint32_t>(i, count - 1)]; });
-  Unroll<kSumsAtOnce>([&](auto i) __attribute__((always_inline)) { sums[i] = Simd::Zero(); });
+  Unroll<kKeys>([&](auto i) MIMO_ALWAYS_INLINE { k[i] = keys[std::min<uint32_t>(i, count - 1)]; });
+  Unroll<kSumsAtOnce>([&](auto i) MIMO_ALWAYS_INLINE { sums[i] = Simd::Zero(); });
   for (uint32_t d = 0; d < args.head_dim; d += kDotColumns, q += kAttentionBlockRows * kDotColumns) {
     __m512bh key[kKeys];
-    Unroll<kKeys>([&](auto i) __attribute__((always_inline)) { key[i] = LoadBf16(k[i] + d); });
-    Unroll<kRows>([&](auto r) __attribute__((always_inline)) {
+    Unroll<kKeys>([&](auto i) MIMO_ALWAYS_INLINE { key[i] = LoadBf16(k[i] + d); });
+    Unroll<kRows>([&](auto r) MIMO_ALWAYS_INLINE {
       const __m512bh query = LoadBf16(q + r * kDotColumns);
-      Unroll<kKeys>([&](auto i) __attribute__((always_inline)) {
+      Unroll<kKeys>([&](auto i) MIMO_ALWAYS_INLINE {
         sums[i * kRows + r] = _mm512_dpbf16_ps(sums[i * kRows + r], key[i], query);
       });
     });
@@ -108,9 +107,9 @@ template <uint32_t kRows, uint32_t kGroups>
 void AddBf16Values(const Bf16ValueSums& args, const Bf16* const* v, size_t d, const RowsAhead<Bf16>& ahead) {
   PairedSums sums[kRows * kGroups];
   float* const values = args.values + d;
-  Unroll<kRows>([&](auto r) __attribute__((always_inline)) {
+  Unroll<kRows>([&](auto r) MIMO_ALWAYS_INLINE {
     const Float16 rescale = Simd::Broadcast(args.rescale[r]);
-    Unroll<kGroups>([&](auto i) __attribute__((always_inline)) {
+    Unroll<kGroups>([&](auto i) MIMO_ALWAYS_INLINE {
       PairedSums& sum = sums[r * kGroups + i];
       sum = PairedSums::Load(values + size_t{r} * args.dim + i * kDotColumns);
       sum.low = Simd::Multiply(rescale, sum.low);
@@ -121,10 +120,10 @@ void AddBf16Values(const Bf16ValueSums& args, const Bf16* const* v, size_t d, co
     const WeightPair* const weights = args.weights + size_t{j} * kAttentionBlockRows;
     ahead.Fetch(2 * j);
     ahead.Fetch(2 * j + 1);
-    Unroll<kGroups>([&](auto i) __attribute__((always_inline)) {
+    Unroll<kGroups>([&](auto i) MIMO_ALWAYS_INLINE {
       const size_t column = d + i * kDotColumns;
       const PairedValues value(v[2 * j] + column, v[2 * j + 1] + column);
-      Unroll<kRows>([&](auto r) __attribute__((always_inline)) {
+      Unroll<kRows>([&](auto r) MIMO_ALWAYS_INLINE {
         PairedSums& sum = sums[r * kGroups + i];
         const __m512bh weight = BroadcastPair(weights[r]);
         sum.low = _mm512_dpbf16_ps(sum.low, value.low, weight);
@@ -132,8 +131,8 @@ void AddBf16Values(const Bf16ValueSums& args, const Bf16* const* v, size_t d, co
       });
     });
   }
-  Unroll<kRows>([&](auto r) __attribute__((always_inline)) {
-    Unroll<kGroups>([&](auto i) __attribute__((always_inline)) {
+  Unroll<kRows>([&](auto r) MIMO_ALWAYS_INLINE {
+    Unroll<kGroups>([&](auto i) MIMO_ALWAYS_INLINE {
       sums[r * kGroups + i].Store(values + size_t{r} * args.dim + i * kDotColumns);
     });
   });

@@ -14,11 +14,11 @@
 #include <cmath>
 #include <cstddef>
 #include <limits>
-#include <utility>
 
 #include "base/number_formats.h"
 #include "kernels/attention.h"
 #include "kernels/attention_tiles.h"
+#include "kernels/unroll.h"
 
 namespace mimo {
 namespace {
@@ -52,16 +52,6 @@ void ForRowGroups(uint32_t count, const F& f) {
   for (; row < count; ++row) f.template operator()<1>(row);
 }
 
-// Calls f(0) ... f(kCount - 1) with constants. Arrays that are indexed by nothing else stay in registers; GCC
-// leaves those of an unrolled loop in memory.
-template <uint32_t kCount, typename F>
-[[gnu::always_inline]] inline void Unroll(const F& f) {
-  [&]<uint32_t... kIndex>(std::integer_sequence<uint32_t, kIndex...>) __attribute__((always_inline)) {
-    (f(std::integral_constant<uint32_t, kIndex>()), ...);
-  }
-  (std::make_integer_sequence<uint32_t, kCount>());
-}
-
 inline Float16 LoadElements(const float* p) { return Simd::Load(p); }
 inline Float16 LoadElements(const Bf16* p) { return Simd::FromBf16(p); }
 
@@ -75,15 +65,14 @@ void ScoreKeys(const float* q, const Element* const* keys, uint32_t count, uint3
   constexpr uint32_t kKeys = kSumsAtOnce / kRows;
   const Element* k[kKeys];
   Float16 sums[kSumsAtOnce];
-  Unroll<kKeys>([&](auto i)
-                    __attribute__((always_inline)) { k[i] = keys[std::min<uint32_t>(i, count - 1)]; });
-  Unroll<kSumsAtOnce>([&](auto i) __attribute__((always_inline)) { sums[i] = Simd::Zero(); });
+  Unroll<kKeys>([&](auto i) MIMO_ALWAYS_INLINE { k[i] = keys[std::min<uint32_t>(i, count - 1)]; });
+  Unroll<kSumsAtOnce>([&](auto i) MIMO_ALWAYS_INLINE { sums[i] = Simd::Zero(); });
   for (size_t d = 0; d < dim; d += kLanes, q += kAttentionBlockRows * kLanes) {
     Float16 query[kRows];
-    Unroll<kRows>([&](auto r) __attribute__((always_inline)) { query[r] = Simd::Load(q + r * kLanes); });
-    Unroll<kKeys>([&](auto i) __attribute__((always_inline)) {
+    Unroll<kRows>([&](auto r) MIMO_ALWAYS_INLINE { query[r] = Simd::Load(q + r * kLanes); });
+    Unroll<kKeys>([&](auto i) MIMO_ALWAYS_INLINE {
       const Float16 key = LoadElements(k[i] + d);
-      Unroll<kRows>([&](auto r) __attribute__((always_inline)) {
+      Unroll<kRows>([&](auto r) MIMO_ALWAYS_INLINE {
         sums[i * kRows + r] = Simd::MultiplyAdd(key, query[r], sums[i * kRows + r]);
       });
     });
@@ -113,9 +102,9 @@ template <typename Element, uint32_t kRows, uint32_t kVectors>
 void AddValues(const ValueSums& args, const Element* const* v, size_t d, const RowsAhead<Element>& ahead) {
   Float16 sums[kRows * kVectors];
   float* const values = args.values + d;
-  Unroll<kRows>([&](auto r) __attribute__((always_inline)) {
+  Unroll<kRows>([&](auto r) MIMO_ALWAYS_INLINE {
     const Float16 rescale = Simd::Broadcast(args.rescale[r]);
-    Unroll<kVectors>([&](auto i) __attribute__((always_inline)) {
+    Unroll<kVectors>([&](auto i) MIMO_ALWAYS_INLINE {
       const float* const at = values + size_t{r} * args.dim + i * kLanes;
       sums[r * kVectors + i] = Simd::Multiply(rescale, Simd::Load(at));
     });
@@ -124,17 +113,16 @@ void AddValues(const ValueSums& args, const Element* const* v, size_t d, const R
   for (uint32_t j = args.begin; j < args.end; ++j, weights += kAttentionBlockRows) {
     ahead.Fetch(j);
     Float16 value[kVectors];
-    Unroll<kVectors>([&](auto i)
-                         __attribute__((always_inline)) { value[i] = LoadElements(v[j] + d + i * kLanes); });
-    Unroll<kRows>([&](auto r) __attribute__((always_inline)) {
+    Unroll<kVectors>([&](auto i) MIMO_ALWAYS_INLINE { value[i] = LoadElements(v[j] + d + i * kLanes); });
+    Unroll<kRows>([&](auto r) MIMO_ALWAYS_INLINE {
       const Float16 weight = Simd::Broadcast(weights[r]);
-      Unroll<kVectors>([&](auto i) __attribute__((always_inline)) {
+      Unroll<kVectors>([&](auto i) MIMO_ALWAYS_INLINE {
         sums[r * kVectors + i] = Simd::MultiplyAdd(weight, value[i], sums[r * kVectors + i]);
       });
     });
   }
-  Unroll<kRows>([&](auto r) __attribute__((always_inline)) {
-    Unroll<kVectors>([&](auto i) __attribute__((always_inline)) {
+  Unroll<kRows>([&](auto r) MIMO_ALWAYS_INLINE {
+    Unroll<kVectors>([&](auto i) MIMO_ALWAYS_INLINE {
       Simd::Store(values + size_t{r} * args.dim + i * kLanes, sums[r * kVectors + i]);
     });
   });

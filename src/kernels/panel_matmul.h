@@ -14,7 +14,7 @@
 #include "kernels/panel_types.h"
 #include "kernels/quantized_row.h"
 #include "kernels/token_tiles.h"
-#include "kernels/unrolled.h"
+#include "kernels/unroll.h"
 
 namespace mimo {
 namespace {
@@ -98,22 +98,22 @@ template <typename Type, uint32_t kTokens>
                                                  const QuantizedRow* x, uint32_t b,
                                                  GroupSums<Type, kTokens>& sums) {
   const size_t column = size_t{b} * Type::kBlockColumns;
-  Unrolled<kTokens>([&](auto t) MIMO_ALWAYS_INLINE {
+  Unroll<kTokens>([&](auto t) MIMO_ALWAYS_INLINE {
     sums.first[t].sum = StartOfSum<Type>(x[t], (column + Type::Column(group, 0, 0)) / Type::kSubColumns);
     sums.second[t].sum =
         kOneSubBlock<Type> ? Integers::Zero()
                            : StartOfSum<Type>(x[t], (column + Type::Column(group, 0, 1)) / Type::kSubColumns);
   });
-  Unrolled<Type::kSteps>([&](auto step) MIMO_ALWAYS_INLINE {
+  Unroll<Type::kSteps>([&](auto step) MIMO_ALWAYS_INLINE {
     const TwoCodes codes = Type::Codes(block, group, step);
-    Unrolled<kTokens>([&](auto t) MIMO_ALWAYS_INLINE {
+    Unroll<kTokens>([&](auto t) MIMO_ALWAYS_INLINE {
       const int8_t* const values = x[t].codes + column;
       sums.first[t].Add(step, codes.first, BroadcastWord(values + Type::Column(group, step, 0)));
       sums.second[t].Add(step, codes.second, BroadcastWord(values + Type::Column(group, step, 1)));
     });
   });
   if constexpr (kOneSubBlock<Type>) {
-    Unrolled<kTokens>([&](auto t) MIMO_ALWAYS_INLINE {
+    Unroll<kTokens>([&](auto t) MIMO_ALWAYS_INLINE {
       sums.first[t].sum = Integers::Add(sums.first[t].sum, sums.second[t].sum);
     });
   }
@@ -126,17 +126,17 @@ template <typename Type, uint32_t kTokens>
   if constexpr (!Type::kHasSubScales) {
     GroupSums<Type, kTokens> sums;
     MultiplyGroup<Type, kTokens>(block, 0, x, b, sums);
-    Unrolled<kTokens>([&](auto t) MIMO_ALWAYS_INLINE { products[t] = sums.first[t].sum; });
+    Unroll<kTokens>([&](auto t) MIMO_ALWAYS_INLINE { products[t] = sums.first[t].sum; });
   } else {
-    Unrolled<kTokens>([&](auto t) MIMO_ALWAYS_INLINE { products[t] = Integers::Zero(); });
+    Unroll<kTokens>([&](auto t) MIMO_ALWAYS_INLINE { products[t] = Integers::Zero(); });
     Word16 scales[kSubBlocks<Type>];
     Type::SubScales(block, scales);
-    Unrolled<Type::kGroups>([&](auto group) MIMO_ALWAYS_INLINE {
+    Unroll<Type::kGroups>([&](auto group) MIMO_ALWAYS_INLINE {
       const Word16 first_scale = scales[Type::Column(group, 0, 0) / Type::kSubColumns];
       const Word16 second_scale = scales[Type::Column(group, 0, 1) / Type::kSubColumns];
       GroupSums<Type, kTokens> sums;
       MultiplyGroup<Type, kTokens>(block, group, x, b, sums);
-      Unrolled<kTokens>([&](auto t) MIMO_ALWAYS_INLINE {
+      Unroll<kTokens>([&](auto t) MIMO_ALWAYS_INLINE {
         products[t] = Integers::Add(products[t], Integers::Multiply(sums.first[t].sum, first_scale));
         if constexpr (!kOneSubBlock<Type>) {
           products[t] = Integers::Add(products[t], Integers::Multiply(sums.second[t].sum, second_scale));
@@ -150,7 +150,7 @@ template <typename Type, uint32_t kTokens>
 template <uint32_t kTokens>
 void AddProducts(Float16 scale, const Word16 (&products)[kTokens], const QuantizedRow* x, uint32_t b,
                  Float16 (&sums)[kTokens]) {
-  Unrolled<kTokens>([&](auto t) MIMO_ALWAYS_INLINE {
+  Unroll<kTokens>([&](auto t) MIMO_ALWAYS_INLINE {
     const Float16 factor = Simd::Multiply(scale, Simd::Broadcast(x[t].scales[b]));
     sums[t] = Simd::MultiplyAdd(factor, Integers::ToFloat(products[t]), sums[t]);
   });
@@ -161,7 +161,7 @@ void AddProducts(Float16 scale, const Word16 (&products)[kTokens], const Quantiz
 template <typename Type, uint32_t kTokens, typename LoadPair>
 void AddMinimums(Float16 minimum, const LoadPair& load_pair, const QuantizedRow* x, uint32_t b,
                  Float16 (&sums)[kTokens]) {
-  Unrolled<kTokens>([&](auto t) MIMO_ALWAYS_INLINE {
+  Unroll<kTokens>([&](auto t) MIMO_ALWAYS_INLINE {
     if constexpr (Type::kHasSubScales) {
       const Word16 sum = MinimumSum<Type>(x[t], b, load_pair);
       const Float16 factor = Simd::Multiply(minimum, Simd::Broadcast(-x[t].scales[b]));
@@ -227,7 +227,7 @@ void DecodePanel(const MatMulArgs& args, uint32_t row, uint32_t token) {
   const PanelPlace panel(*args.weights, row);
   const QuantizedRow* const x = args.quantized_rows + token;
   Float16 sums[kTokens];
-  Unrolled<kTokens>([&](auto t) MIMO_ALWAYS_INLINE { sums[t] = Simd::Zero(); });
+  Unroll<kTokens>([&](auto t) MIMO_ALWAYS_INLINE { sums[t] = Simd::Zero(); });
   for (uint32_t b = 0; b < panel.num_blocks; ++b) {
     const PanelBlock block = panel.Block<Type>(b);
     AskAhead<Type>(block);
@@ -330,22 +330,22 @@ template <typename Type, uint32_t kPanels, uint32_t kTokens, typename Set = Inte
 [[gnu::always_inline]] inline void MultiplySubBlock(const UnpackedPanel* panels, const QuantizedRow* x,
                                                     size_t sub_block,
                                                     StepSum<Type> (&sums)[kPanels][kTokens]) {
-  Unrolled<Type::kSubColumns / 4>([&](auto word) MIMO_ALWAYS_INLINE {
+  Unroll<Type::kSubColumns / 4>([&](auto word) MIMO_ALWAYS_INLINE {
     const size_t column = sub_block * Type::kSubColumns + word * 4;
     Word16 codes[kPanels];
-    Unrolled<kPanels>(
-        [&](auto p) MIMO_ALWAYS_INLINE { codes[p] = Set::Load(panels[p].codes + column * kPanelRows); });
+    Unroll<kPanels>([&](auto p)
+                        MIMO_ALWAYS_INLINE { codes[p] = Set::Load(panels[p].codes + column * kPanelRows); });
     if constexpr (kInvertsBits<Type>) {
       static_assert(kPanels == 1);
       const auto [magnitudes, negative] = Set::SplitWideBytes(codes[0]);
-      Unrolled<kTokens>([&](auto t) MIMO_ALWAYS_INLINE {
+      Unroll<kTokens>([&](auto t) MIMO_ALWAYS_INLINE {
         const Word16 inverted = Set::Invert(BroadcastWord(x[t].codes + column), negative);
         sums[0][t].sum = Set::DotBytes(sums[0][t].sum, magnitudes, inverted);
       });
     } else {
-      Unrolled<kTokens>([&](auto t) MIMO_ALWAYS_INLINE {
+      Unroll<kTokens>([&](auto t) MIMO_ALWAYS_INLINE {
         const Word16 word_of_x = BroadcastWord(x[t].codes + column);
-        Unrolled<kPanels>([&](auto p) MIMO_ALWAYS_INLINE { sums[p][t].Add(word, codes[p], word_of_x); });
+        Unroll<kPanels>([&](auto p) MIMO_ALWAYS_INLINE { sums[p][t].Add(word, codes[p], word_of_x); });
       });
     }
   });
@@ -357,21 +357,21 @@ template <typename Type, uint32_t kPanels, uint32_t kTokens>
                                                          uint32_t b, Word16 (&products)[kPanels][kTokens]) {
   const Word16 correction =
       kInvertsBits<Type> ? Integers::Load(panels[0].minimums + b * kPanelRows) : Integers::Zero();
-  Unrolled<kTokens>([&](auto t) MIMO_ALWAYS_INLINE {
-    Unrolled<kPanels>([&](auto p) MIMO_ALWAYS_INLINE { products[p][t] = correction; });
+  Unroll<kTokens>([&](auto t) MIMO_ALWAYS_INLINE {
+    Unroll<kPanels>([&](auto p) MIMO_ALWAYS_INLINE { products[p][t] = correction; });
   });
   for (uint32_t i = 0; i < kSubBlocks<Type>; ++i) {
     const size_t sub_block = b * kSubBlocks<Type> + i;
     StepSum<Type> sums[kPanels][kTokens];
-    Unrolled<kTokens>([&](auto t) MIMO_ALWAYS_INLINE {
+    Unroll<kTokens>([&](auto t) MIMO_ALWAYS_INLINE {
       const Word16 start = StartOfSum<Type>(x[t], sub_block);
-      Unrolled<kPanels>([&](auto p) MIMO_ALWAYS_INLINE { sums[p][t].sum = start; });
+      Unroll<kPanels>([&](auto p) MIMO_ALWAYS_INLINE { sums[p][t].sum = start; });
     });
     MultiplySubBlock<Type, kPanels, kTokens>(panels, x, sub_block, sums);
-    Unrolled<kPanels>([&](auto p) MIMO_ALWAYS_INLINE {
+    Unroll<kPanels>([&](auto p) MIMO_ALWAYS_INLINE {
       const Word16 scale =
           Type::kHasSubScales ? Integers::Load(panels[p].sub_scales + sub_block * 64) : Integers::Zero();
-      Unrolled<kTokens>([&](auto t) MIMO_ALWAYS_INLINE {
+      Unroll<kTokens>([&](auto t) MIMO_ALWAYS_INLINE {
         Word16 sum = sums[p][t].sum;
         if constexpr (Type::kHasSubScales) sum = Integers::Multiply(sum, scale);
         products[p][t] = Integers::Add(products[p][t], sum);
@@ -385,13 +385,13 @@ template <typename Type, uint32_t kPanels, uint32_t kTokens>
 void MultiplyUnpacked(const MatMulArgs& args, const UnpackedPanel* panels, uint32_t row, uint32_t token) {
   const QuantizedRow* const x = args.quantized_rows + token;
   Float16 sums[kPanels][kTokens];
-  Unrolled<kPanels>([&](auto p) MIMO_ALWAYS_INLINE {
-    Unrolled<kTokens>([&](auto t) MIMO_ALWAYS_INLINE { sums[p][t] = Simd::Zero(); });
+  Unroll<kPanels>([&](auto p) MIMO_ALWAYS_INLINE {
+    Unroll<kTokens>([&](auto t) MIMO_ALWAYS_INLINE { sums[p][t] = Simd::Zero(); });
   });
   for (uint32_t b = 0; b < args.weights->cols / Type::kBlockColumns; ++b) {
     Word16 products[kPanels][kTokens];
     MultiplyUnpackedBlock<Type, kPanels, kTokens>(panels, x, b, products);
-    Unrolled<kPanels>([&](auto p) MIMO_ALWAYS_INLINE {
+    Unroll<kPanels>([&](auto p) MIMO_ALWAYS_INLINE {
       const UnpackedPanel& panel = panels[p];
       AddProducts<kTokens>(Simd::Load(panel.scales + b * kPanelRows), products[p], x, b, sums[p]);
       if constexpr (Type::kHasMinimum) {
