@@ -14,7 +14,7 @@ namespace mimo {
 namespace {
 
 const uint32_t kCols = getenv("COLS") ? atoi(getenv("COLS")) : 4096;
-const size_t kWeightBytes = size_t(getenv("MB")? atoi(getenv("MB")):128) << 20;
+const size_t kWeightBytes = size_t(getenv("MB") ? atoi(getenv("MB")) : 128) << 20;
 
 void BM_ReadMemory(benchmark::State& state) {
   const std::vector<uint64_t> data(kWeightBytes / sizeof(uint64_t), 1);
@@ -64,10 +64,9 @@ void BM_MatMul(benchmark::State& state, const Kernels* kernels, WeightType type)
 const int kMatMulsRegistered = [] {
   benchmark::RegisterBenchmark("ReadMemory", BM_ReadMemory);
   for (const Kernels* kernels : SupportedKernels().subspan(1)) {
-    for (const WeightType type :
-         {WeightType::kF32, WeightType::kBf16, WeightType::kF16, WeightType::kFp8E4M3, WeightType::kMxFp4,
-          WeightType::kQ80, WeightType::kQ6K, WeightType::kQ5K, WeightType::kQ4K, WeightType::kQ3K,
-          WeightType::kQ2K, WeightType::kIq4Xs}) {
+    for (const WeightType type : {WeightType::kF32, WeightType::kBf16, WeightType::kF16, WeightType::kFp8E4M3,
+                                  WeightType::kMxFp4, WeightType::kQ80, WeightType::kQ6K, WeightType::kQ5K,
+                                  WeightType::kQ4K, WeightType::kQ3K, WeightType::kQ2K, WeightType::kIq4Xs}) {
       const std::string name = std::string("MatMul/") + kernels->name + "/" + WeightTypeName(type);
       benchmark::RegisterBenchmark(name.c_str(), BM_MatMul, kernels, type)->Arg(1)->Arg(4)->Arg(64);
     }
