@@ -337,10 +337,10 @@ template <typename Type, uint32_t kPanels, uint32_t kTokens, typename Set = Inte
                         MIMO_ALWAYS_INLINE { codes[p] = Set::Load(panels[p].codes + column * kPanelRows); });
     if constexpr (kInvertsBits<Type>) {
       static_assert(kPanels == 1);
-      const auto [magnitudes, negative] = Set::SplitWideBytes(codes[0]);
+      const auto split = Set::SplitWideBytes(codes[0]);
       Unroll<kTokens>([&](auto t) MIMO_ALWAYS_INLINE {
-        const Word16 inverted = Set::Invert(BroadcastWord(x[t].codes + column), negative);
-        sums[0][t].sum = Set::DotBytes(sums[0][t].sum, magnitudes, inverted);
+        const Word16 inverted = Set::Invert(BroadcastWord(x[t].codes + column), split.negative);
+        sums[0][t].sum = Set::DotBytes(sums[0][t].sum, split.magnitudes, inverted);
       });
     } else {
       Unroll<kTokens>([&](auto t) MIMO_ALWAYS_INLINE {
