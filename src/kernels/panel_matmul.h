@@ -239,15 +239,6 @@ void DecodePanel(const MatMulArgs& args, uint32_t row, uint32_t token) {
   StoreSums(args, row, token, sums);
 }
 
-// All tokens from `token` on, kTokens together, those that are left over by fewer.
-template <typename Type, uint32_t kTokens>
-void DecodeTokens(const MatMulArgs& args, uint32_t row, uint32_t token) {
-  for (; token + kTokens <= args.num_tokens; token += kTokens) DecodePanel<Type, kTokens>(args, row, token);
-  if constexpr (kTokens > 1) {
-    if (token < args.num_tokens) DecodeTokens<Type, kTokens - 1>(args, row, token);
-  }
-}
-
 // ---- Many tokens.
 
 // A panel in the scratch memory of the caller: a byte for every code.
@@ -447,7 +438,9 @@ template <typename Type>
 void MatMulPanelsOf(const MatMulArgs& args) {
   if (args.num_tokens >= Integers::UnpackTokensMin(Type::kCodeMax)) return MultiplyManyTokens<Type>(args);
   for (uint32_t row = args.row_begin; row < args.row_end; row += kPanelRows) {
-    DecodeTokens<Type, Integers::kTokensTogether>(args, row, 0);
+    ForTokens<Integers::kTokensTogether>(0, args.num_tokens, [&](auto count, uint32_t token) {
+      DecodePanel<Type, decltype(count)::value>(args, row, token);
+    });
   }
 }
 

@@ -23,9 +23,7 @@ size_t PackedBytes(const MatrixView& matrix) {
 // Collects the matrices that are multiplied, of one part. The embedding is only looked up.
 class MatrixList {
  public:
-  explicit MatrixList(PackedPart part) : part_(part) {}
-
-  void AddModel(ModelWeights& weights) {
+  MatrixList(ModelWeights& weights, PackedPart part) : part_(part) {
     for (LayerWeights& layer : weights.layers) AddLayer(layer);
     for (MtpWeights& mtp : weights.mtp_layers) {
       Add(mtp.eh_proj);
@@ -84,8 +82,7 @@ PackedWeights& PackedWeights::operator=(PackedWeights&& other) noexcept {
 }
 
 uint64_t PackedWeights::BytesFor(const ModelWeights& weights, PackedPart part) {
-  MatrixList list(part);
-  list.AddModel(const_cast<ModelWeights&>(weights));  // the views are only read
+  const MatrixList list(const_cast<ModelWeights&>(weights), part);  // the views are only read
   uint64_t bytes = 0;
   for (const MatrixView* const matrix : list.matrices()) bytes += PackedBytes(*matrix);
   return bytes;
@@ -103,8 +100,7 @@ Result<PackedWeights> PackedWeights::Pack(const Checkpoint& checkpoint, PackedPa
   static_cast<void>(madvise(memory, size, MADV_HUGEPAGE));
   std::byte* next = result.memory_;
   ProgressBar progress("arranging", size);
-  MatrixList list(part);
-  list.AddModel(*weights);
+  const MatrixList list(*weights, part);
   for (MatrixView* const matrix : list.matrices()) {
     const MatrixView rows = *matrix;
     if (HasPanels(rows.type)) {
