@@ -148,8 +148,8 @@ template <typename Type, uint32_t kTokens>
 
 // Adds the products of block `b`.
 template <uint32_t kTokens>
-void AddProducts(Float16 scale, const Word16 (&products)[kTokens], const QuantizedRow* x, uint32_t b,
-                 Float16 (&sums)[kTokens]) {
+[[gnu::always_inline]] inline void AddProducts(Float16 scale, const Word16 (&products)[kTokens],
+                                               const QuantizedRow* x, uint32_t b, Float16 (&sums)[kTokens]) {
   Unroll<kTokens>([&](auto t) MIMO_ALWAYS_INLINE {
     const Float16 factor = Simd::Multiply(scale, Simd::Broadcast(x[t].scales[b]));
     sums[t] = Simd::MultiplyAdd(factor, Integers::ToFloat(products[t]), sums[t]);
@@ -159,8 +159,8 @@ void AddProducts(Float16 scale, const Word16 (&products)[kTokens], const Quantiz
 // Adds the part that the minimums of block `b` have in the sums. load_pair(i) gives those of a pair of
 // sub-blocks.
 template <typename Type, uint32_t kTokens, typename LoadPair>
-void AddMinimums(Float16 minimum, const LoadPair& load_pair, const QuantizedRow* x, uint32_t b,
-                 Float16 (&sums)[kTokens]) {
+[[gnu::always_inline]] inline void AddMinimums(Float16 minimum, const LoadPair& load_pair, const QuantizedRow* x,
+                                               uint32_t b, Float16 (&sums)[kTokens]) {
   Unroll<kTokens>([&](auto t) MIMO_ALWAYS_INLINE {
     if constexpr (Type::kHasSubScales) {
       const Word16 sum = MinimumSum<Type>(x[t], b, load_pair);
