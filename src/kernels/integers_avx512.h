@@ -17,12 +17,13 @@ struct Integers {
   static constexpr uint32_t kUnpackedPanelsTogether = 2;
   // From so many tokens on unpacking pays.
   static constexpr uint32_t UnpackTokensMin(int32_t /*code_max*/) { return 8; }
-  static constexpr bool kHasPairProducts = false;
   static constexpr bool kInvertsBits = false;
 #ifdef __AVX512VNNI__
   static constexpr bool kWideDotIsSigned = false;
+  static constexpr bool kHasPairProducts = false;
 #else
   static constexpr bool kWideDotIsSigned = true;
+  static constexpr bool kHasPairProducts = true;
 #endif
 
   static Word16 Zero() { return _mm512_setzero_si512(); }
@@ -62,9 +63,7 @@ struct Integers {
 #ifdef __AVX512VNNI__
     return _mm512_dpbusd_epi32(sum, codes, x);
 #else
-    // Pairs of products stay below 2 * 127 * 127 < 2^15.
-    const Word16 pairs = _mm512_maddubs_epi16(codes, x);
-    return _mm512_add_epi32(sum, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));
+    return AddWidened(sum, PairProducts(codes, x));  // 2 * 127 * 127 < 2^15
 #endif
   }
 
@@ -80,6 +79,16 @@ struct Integers {
 #endif
   }
 
+#ifndef __AVX512VNNI__
+  // The products of the bytes of each half word, added; 16 bits hold sums of these for small codes.
+  static Word16 PairProducts(Word16 codes, Word16 x) { return _mm512_maddubs_epi16(codes, x); }
+  static Word16 AddPairs(Word16 a, Word16 b) { return Accumulated(_mm512_add_epi16(a, b)); }
+  // sum + the two halves of each word.
+  static Word16 AddWidened(Word16 sum, Word16 pairs) {
+    return Accumulated(_mm512_add_epi32(sum, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1))));
+  }
+#endif
+
   // sum + the products of the two signed halves of each word.
   static Word16 DotHalves(Word16 sum, Word16 a, Word16 b) {
 #ifdef __AVX512VNNI__
@@ -87,6 +96,14 @@ struct Integers {
 #else
     return _mm512_add_epi32(sum, _mm512_madd_epi16(a, b));
 #endif
+  }
+
+ private:
+  // The sum so far, in a register from here on. Without it GCC 12 takes the products of all steps before it
+  // adds them up, and runs out of registers.
+  static Word16 Accumulated(Word16 sum) {
+    __asm__("" : "+v"(sum));
+    return sum;
   }
 };
 
