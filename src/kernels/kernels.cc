@@ -31,6 +31,21 @@ bool HasAvxVnni() {
 }
 #endif
 
+// CPUID leaf 1: AMD's family 26.
+bool IsZen5() {
+#if defined(__x86_64__)
+  unsigned eax = 0;
+  unsigned ebx = 0;
+  unsigned ecx = 0;
+  unsigned edx = 0;
+  if (!__builtin_cpu_is("amd") || __get_cpuid(1, &eax, &ebx, &ecx, &edx) == 0) return false;
+  const unsigned base_family = (eax >> 8) & 15;
+  return base_family == 15 && base_family + ((eax >> 20) & 255) == 26;
+#else
+  return false;
+#endif
+}
+
 std::vector<const Kernels*> DetectSupported() {
   std::vector<const Kernels*> supported = {&ReferenceKernels()};
 #if defined(__x86_64__)
@@ -63,6 +78,11 @@ std::vector<const Kernels*> DetectSupported() {
 std::span<const Kernels* const> SupportedKernels() {
   static const std::vector<const Kernels*> kSupported = DetectSupported();
   return kSupported;
+}
+
+bool LooksAheadWhileUnpacking() {
+  static const bool kLooksAhead = !IsZen5();
+  return kLooksAhead;
 }
 
 const Kernels* FindKernels(std::string_view name) {

@@ -212,13 +212,13 @@ struct PanelPlace {
   uint32_t num_blocks;
 };
 
-// Unpacking leaves a processor little room to look ahead by itself, so every block asks for the one that lies
-// a page further on; panels follow one another. Past the second-level cache (the 0): weights pass once.
-template <typename Type>
+// Asks for the block that lies kBytesAhead further on; panels follow one another.
+template <typename Type, size_t kBytesAhead, int kLocality>
 [[gnu::always_inline]] inline void AskAhead(const PanelBlock& block) {
-  constexpr size_t kBytesAhead = 4096;
   const std::byte* const ahead = block.lead + kBytesAhead;
-  for (uint32_t at = 0; at < PanelBlockBytes(Type::kType); at += 64) __builtin_prefetch(ahead + at, 0, 0);
+  for (uint32_t at = 0; at < PanelBlockBytes(Type::kType); at += 64) {
+    __builtin_prefetch(ahead + at, 0, kLocality);
+  }
 }
 
 // The panel that begins at `row`, and kTokens tokens from `token` on.
@@ -228,9 +228,14 @@ void DecodePanel(const MatMulArgs& args, uint32_t row, uint32_t token) {
   const QuantizedRow* const x = args.quantized_rows + token;
   Float16 sums[kTokens];
   Unroll<kTokens>([&](auto t) MIMO_ALWAYS_INLINE { sums[t] = Simd::Zero(); });
+  const bool looks_ahead = LooksAheadWhileUnpacking();
   for (uint32_t b = 0; b < panel.num_blocks; ++b) {
     const PanelBlock block = panel.Block<Type>(b);
-    AskAhead<Type>(block);
+    if (!looks_ahead) {
+      AskAhead<Type, 4096, 0>(block);  // past the second-level cache: weights pass once
+    } else if (kTokens > 1) {
+      AskAhead<Type, 2048, 3>(block);  // products of several tokens fill its window
+    }
     Word16 products[kTokens];
     MultiplyBlock<Type, kTokens>(block, x, b, products);
     AddProducts<kTokens>(Type::Scale(block), products, x, b, sums);
