@@ -78,9 +78,9 @@ std::span<const Kernels* const> SupportedKernels();
 // The variant called `name`, or null if it is unknown or this machine cannot run it. "" means the best.
 const Kernels* FindKernels(std::string_view name);
 
-// Whether this processor reads panels at the memory's speed while it unpacks them for one token, without being
-// told what comes next. With q4_k on one thread an EPYC 9005 goes from 78 to 128 tokens/s where it is told, an
-// EPYC 9004 from 83 to 63.
+// Whether this processor reads panels at the memory's speed while it unpacks them for one token, without
+// being told what comes next. With q4_k on one thread an EPYC 9005 goes from 78 to 128 tokens/s where it is
+// told, an EPYC 9004 from 83 to 63.
 bool LooksAheadWhileUnpacking();
 
 }  // namespace mimo

@@ -159,8 +159,8 @@ template <uint32_t kTokens>
 // Adds the part that the minimums of block `b` have in the sums. load_pair(i) gives those of a pair of
 // sub-blocks.
 template <typename Type, uint32_t kTokens, typename LoadPair>
-[[gnu::always_inline]] inline void AddMinimums(Float16 minimum, const LoadPair& load_pair, const QuantizedRow* x,
-                                               uint32_t b, Float16 (&sums)[kTokens]) {
+[[gnu::always_inline]] inline void AddMinimums(Float16 minimum, const LoadPair& load_pair,
+                                               const QuantizedRow* x, uint32_t b, Float16 (&sums)[kTokens]) {
   Unroll<kTokens>([&](auto t) MIMO_ALWAYS_INLINE {
     if constexpr (Type::kHasSubScales) {
       const Word16 sum = MinimumSum<Type>(x[t], b, load_pair);
