@@ -13,8 +13,8 @@
 namespace mimo {
 namespace {
 
-const uint32_t kCols = getenv("COLS") ? atoi(getenv("COLS")) : 4096;
-const size_t kWeightBytes = size_t(getenv("MB") ? atoi(getenv("MB")) : 128) << 20;
+constexpr uint32_t kCols = 4096;
+constexpr size_t kWeightBytes = size_t{128} << 20;
 
 void BM_ReadMemory(benchmark::State& state) {
   const std::vector<uint64_t> data(kWeightBytes / sizeof(uint64_t), 1);
