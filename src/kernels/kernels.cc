@@ -12,39 +12,36 @@ namespace mimo {
 namespace {
 
 #if defined(__x86_64__)
-// Conversion of binary16: CPUID leaf 1, ECX bit 29. Clang's __builtin_cpu_supports does not know the name.
-bool HasF16c() {
+struct CpuidWords {
   unsigned eax = 0;
   unsigned ebx = 0;
   unsigned ecx = 0;
   unsigned edx = 0;
-  return __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & (1U << 29)) != 0;
+};
+
+// Zeros where the processor has no such leaf.
+CpuidWords Cpuid(unsigned leaf, unsigned subleaf) {
+  CpuidWords words;
+  __get_cpuid_count(leaf, subleaf, &words.eax, &words.ebx, &words.ecx, &words.edx);
+  return words;
 }
 
-// CPUID leaf 7.1, EAX bit 4. Clang 14 does not know this name either.
-bool HasAvxVnni() {
-  unsigned eax = 0;
-  unsigned ebx = 0;
-  unsigned ecx = 0;
-  unsigned edx = 0;
-  return __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) != 0 && (eax & (1U << 4)) != 0;
-}
-#endif
+// Conversion of binary16. Clang's __builtin_cpu_supports does not know the name.
+bool HasF16c() { return (Cpuid(1, 0).ecx & (1U << 29)) != 0; }
 
-// CPUID leaf 1: AMD's family 26.
+// Clang 14 does not know this name either.
+bool HasAvxVnni() { return (Cpuid(7, 1).eax & (1U << 4)) != 0; }
+
+// AMD's family 26.
 bool IsZen5() {
-#if defined(__x86_64__)
-  unsigned eax = 0;
-  unsigned ebx = 0;
-  unsigned ecx = 0;
-  unsigned edx = 0;
-  if (!__builtin_cpu_is("amd") || __get_cpuid(1, &eax, &ebx, &ecx, &edx) == 0) return false;
-  const unsigned base_family = (eax >> 8) & 15;
-  return base_family == 15 && base_family + ((eax >> 20) & 255) == 26;
-#else
-  return false;
-#endif
+  const unsigned version = Cpuid(1, 0).eax;
+  const unsigned base_family = (version >> 8) & 15;
+  const unsigned extended_family = (version >> 20) & 255;
+  return __builtin_cpu_is("amd") && base_family == 15 && base_family + extended_family == 26;
 }
+#else
+bool IsZen5() { return false; }
+#endif
 
 std::vector<const Kernels*> DetectSupported() {
   std::vector<const Kernels*> supported = {&ReferenceKernels()};
